@@ -1,0 +1,360 @@
+"""The default backend: namespaces and a copy-on-write view of the host's own root.
+
+No daemon and no image is needed, only root. One clean server process is started for the whole run
+(`server`), it forks a PID 1 for every sandbox (`init`), and this module talks to both.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from lsbcheck.sandbox.interface import (
+    Exec,
+    FaultName,
+    Ran,
+    SandboxLost,
+    SandboxUnavailable,
+    SignalSent,
+    Watch,
+)
+from lsbcheck.transcript import Process
+from ocfkit.linux.namespaces import capabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+_SHARE = 4  # a run may use one part in four of the memory that is available now
+_MOST_DISK = 768 << 20
+_PROCESSES = 512
+_SET_UP = 20.0
+_TEAR_DOWN = 10.0
+_ANSWER = 30.0
+"""Seconds that PID 1 gets to answer, beyond the time that the request itself may take."""
+_LONGEST_ANSWER = 64 << 20
+_NEEDED = {
+    "SYS_ADMIN": "to make namespaces and mounts",
+    "NET_ADMIN": "to bring the private loopback up",
+    "SYS_PTRACE": "so that start-stop-daemon can see a daemon that changed its user; without it "
+    "innocent scripts would be convicted",
+}
+_START = "import sys; sys.path.insert(0, {path!r}); from lsbcheck.sandbox import server; "
+
+Json = Any  # what json.loads returns: checked where it is used
+
+
+class NamespaceBackend:
+    """Makes sandboxes on this machine, from any thread."""
+
+    isolates = True
+
+    def __init__(self, root: str = "/") -> None:
+        """Start the server; raises SandboxUnavailable with the cause and the cure.
+
+        `root` is the root file system that the sandboxes show.
+        """
+        self.notes: list[str] = []
+        self._check_privileges()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        package = str(Path(__file__).resolve().parents[2])
+        with theirs:
+            self._server = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-IS",
+                    "-c",
+                    _START.format(path=package) + f"server.main({theirs.fileno()})",
+                ],
+                env={},
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        self._control = ours
+        memory = _available_memory() // _SHARE
+        self._ask_server(
+            {
+                "root": os.path.realpath(root),
+                "disk": min(_MOST_DISK, memory // 2),
+                "memory": memory,
+                "processes": _PROCESSES,
+            }
+        )
+
+    def _check_privileges(self) -> None:
+        if sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"):
+            raise SandboxUnavailable(
+                f"no sandbox is known for {sys.platform} on {os.uname().machine}",
+                "run it on Linux on x86_64 or aarch64",
+            )
+        if os.geteuid() != 0:
+            raise SandboxUnavailable(
+                "you are not root, and a sandbox shows the root file system as root sees it",
+                "run it with sudo, or as root",
+            )
+        missing = [name for name in _NEEDED if name not in capabilities()]
+        if missing:
+            why = "; ".join(f"{name} {_NEEDED[name]}" for name in missing)
+            options = " ".join(f"--cap-add {name}" for name in missing)
+            raise SandboxUnavailable(
+                f"this container lacks {', '.join(missing)} ({why})",
+                f"start the container with {options}",
+            )
+
+    def _ask_server(self, wanted: Mapping[str, object]) -> None:
+        try:
+            self._control.send(json.dumps(wanted).encode())
+            self._control.settimeout(_SET_UP)
+            hello = json.loads(self._control.recv(1 << 20) or b"null")
+        except OSError as failure:
+            hello = None
+            reason = failure.strerror or str(failure)
+        else:
+            reason = "it ended at once"
+        if hello is None:
+            self.close()
+            raise SandboxUnavailable(
+                f"the sandbox server did not start: {reason}",
+                "its own message stands above; please report it",
+            )
+        self._control.settimeout(None)
+        self.notes += hello["notes"]
+        if hello["swept"]:
+            self.notes.append(f"removed what a killed run had left: {', '.join(hello['swept'])}")
+
+    def create(
+        self, watch: Iterable[Watch] = (), visible: Iterable[str] = ()
+    ) -> NamespaceSandbox:
+        """A fresh machine; raises SandboxUnavailable."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        gone_read, gone_write = os.pipe2(os.O_CLOEXEC)
+        request = json.dumps({"watch": sorted(watch), "visible": list(visible)}).encode()
+        try:
+            socket.send_fds(self._control, [request], [theirs.fileno(), gone_write])
+        except OSError as failure:
+            ours.close()
+            os.close(gone_read)
+            raise SandboxUnavailable("the sandbox server has died", "run it again") from failure
+        finally:
+            theirs.close()
+            os.close(gone_write)
+        sandbox = NamespaceSandbox(ours, gone_read)
+        try:
+            self.notes += [each for each in sandbox.wait_ready() if each not in self.notes]
+        except BaseException:
+            sandbox.destroy()
+            raise
+        return sandbox
+
+    def close(self) -> None:
+        """Destroy every sandbox that is left, and the server."""
+        self._control.close()  # the server ends all sandboxes, then itself
+        try:
+            self._server.wait(_TEAR_DOWN)
+        except subprocess.TimeoutExpired:
+            self._server.kill()  # the kernel kills every PID 1 with it
+            self._server.wait()
+
+    def __enter__(self) -> Self:
+        """Return the backend itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+class NamespaceSandbox:
+    """The front's end of one private machine; see `interface.Sandbox`."""
+
+    def __init__(self, link: socket.socket, gone: int) -> None:
+        """`gone` is a pipe that ends when the server has cleaned up after this sandbox."""
+        self._link = link
+        self._gone = gone
+        self._received = b""
+        self._open = True
+
+    def wait_ready(self) -> list[str]:
+        """Wait for PID 1's first word: its notes; raises SandboxUnavailable."""
+        try:
+            first = self._receive(_SET_UP)
+        except SandboxLost as lost:
+            raise SandboxUnavailable(
+                f"the sandbox was not made: {lost}",
+                "look for a mount that does not answer, or for a limit on processes",
+            ) from None
+        if "unavailable" in first:
+            raise SandboxUnavailable(
+                f"the sandbox was not made: {first['unavailable']}",
+                "a security profile may deny mounts (in docker: --security-opt "
+                "apparmor=unconfined --security-opt seccomp=unconfined), or the root may be an "
+                "overlay on an overlay, on which the kernel makes no third",
+            )
+        notes: list[str] = first["ready"]
+        return notes
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        deadline: float,
+        uid: int = 0,
+    ) -> Ran:
+        """See the interface."""
+        said = self._ask(
+            "run", deadline, argv=list(argv), env=dict(env), deadline=deadline, uid=uid
+        )
+        return Ran(argv=tuple(argv), **said)
+
+    def processes(self) -> list[Process]:
+        """See the interface."""
+        return _processes(self._ask("processes"))
+
+    def settle(
+        self,
+        quiet: float,
+        at_most: float,
+        base: Iterable[tuple[int, int]] = (),
+        gone: Iterable[tuple[int, int]] = (),
+    ) -> list[Process]:
+        """See the interface."""
+        extra = at_most * 5
+        said = self._ask(
+            "settle", extra, quiet=quiet, at_most=at_most, base=list(base), gone=list(gone)
+        )
+        return _processes(said)
+
+    def listeners(self) -> list[str]:
+        """See the interface."""
+        return list(self._ask("listeners"))
+
+    def execs(self) -> list[Exec]:
+        """See the interface."""
+        return [
+            Exec(
+                **{
+                    **each,
+                    "argv": tuple(each["argv"]),
+                    "cmdline": tuple(each["cmdline"]),
+                    "environ": tuple(each["environ"]),
+                }
+            )
+            for each in self._ask("execs")
+        ]
+
+    def signals(self) -> list[SignalSent]:
+        """See the interface."""
+        return [SignalSent(**each) for each in self._ask("signals")]
+
+    def changed_files(self) -> list[str]:
+        """See the interface."""
+        return list(self._ask("changed_files"))
+
+    def read_file(self, path: str, limit: int = 65536) -> bytes:
+        """See the interface."""
+        return base64.b64decode(self._ask("read_file", path=path, limit=limit))
+
+    def put_file(self, path: str, content: bytes, mode: int = 0o644) -> None:
+        """See the interface."""
+        text = base64.b64encode(content).decode()
+        self._ask("put_file", path=path, content=text, mode=mode)
+
+    def move_file(self, path: str, to: str) -> None:
+        """See the interface."""
+        self._ask("move_file", path=path, to=to)
+
+    def remove_file(self, path: str) -> None:
+        """See the interface."""
+        self._ask("remove_file", path=path)
+
+    def spawn(self, argv: Sequence[str], *, uid: int = 0) -> int:
+        """See the interface."""
+        return int(self._ask("spawn", argv=list(argv), uid=uid))
+
+    def send_signal(self, pids: Iterable[int], signal: int) -> None:
+        """See the interface."""
+        self._ask("send_signal", pids=list(pids), number=signal)
+
+    def inject(self, fault: FaultName, pids: Iterable[int]) -> None:
+        """See the interface."""
+        self._ask("inject", fault=fault, pids=list(pids))
+
+    def destroy(self) -> None:
+        """End every process and undo every mount; returns when the server has cleaned up."""
+        if not self._open:
+            return
+        self._open = False
+        self._link.close()
+        select.select([self._gone], [], [], _TEAR_DOWN)
+        os.close(self._gone)
+
+    def __enter__(self) -> Self:
+        """Return the sandbox itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Destroy it."""
+        self.destroy()
+
+    def _ask(self, verb: str, extra: float = 0.0, **arguments: object) -> Json:
+        message = json.dumps({"do": verb, **arguments}).encode() + b"\n"
+        try:
+            self._link.sendall(message)
+        except OSError as failure:
+            raise SandboxLost("the sandbox has died") from failure
+        said = self._receive(_ANSWER + extra)
+        if "errno" in said:
+            raise OSError(said["errno"], os.strerror(said["errno"]), said["path"])
+        return said["answer"]
+
+    def _receive(self, seconds: float) -> Json:
+        until = time.monotonic() + seconds
+        while b"\n" not in self._received:
+            self._link.settimeout(max(0.001, until - time.monotonic()))
+            try:
+                chunk = self._link.recv(1 << 20)
+            except TimeoutError:
+                raise SandboxLost(f"the sandbox gave no answer in {seconds:g} s") from None
+            except OSError as failure:
+                raise SandboxLost("the sandbox has died") from failure
+            if not chunk:
+                raise SandboxLost("the sandbox has died")
+            self._received += chunk
+            if len(self._received) > _LONGEST_ANSWER:
+                raise SandboxLost("the sandbox said more than is believable")
+        line, _, self._received = self._received.partition(b"\n")
+        return json.loads(line)
+
+
+def _processes(said: Json) -> list[Process]:
+    return [Process(**{**each, "argv": tuple(each["argv"])}) for each in said]
+
+
+def _available_memory() -> int:
+    """Bytes: what the kernel thinks can be had, or less if a control group says so."""
+    with open("/proc/meminfo", encoding="ascii") as lines:
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError), open(name, encoding="ascii") as limit:
+            free = min(free, int(limit.read()))
+    return free
+
+

@@ -1,0 +1,163 @@
+"""The clean process that every sandbox is forked from.
+
+It is started once by the front with an empty environment and one socket, and stays small: what it
+has loaded, each sandbox's PID 1 shares. It outlives the front just long enough to clean up, so a
+killed front leaves nothing behind; when it is killed itself, the kernel ends every PID 1 with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+
+from lsbcheck.sandbox import init, mounts
+from ocfkit.linux import cgroups, process
+from ocfkit.linux.namespaces import CLONE_NEWPID, setns, unshare
+
+GROUP_PREFIX = "lsbcheck-"
+"""Names our control groups: prefix, pid and start time of the server that made them."""
+MESSAGE = 65536
+_CPU_WEIGHT = 25  # a quarter of what any other group gets
+
+
+def main(descriptor: int) -> None:
+    """Serve the front at the other end of this socket until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front's to understand
+    control = socket.socket(fileno=descriptor)
+    wanted = json.loads(control.recv(MESSAGE))
+    server = Server(control, wanted)
+    gc.collect()
+    gc.freeze()  # so that no collection in a child touches, and copies, what it shares
+    gc.disable()
+    server.hello()
+    try:
+        server.serve()
+    finally:
+        server.close()
+
+
+class Server:
+    """Forks one PID 1 for each request, and cleans up after each that ends."""
+
+    def __init__(self, control: socket.socket, wanted: dict[str, object]) -> None:
+        """`wanted`: root, disk (bytes a sandbox), memory (bytes in all), processes (a sandbox)."""
+        self.control = control
+        self.swept = sweep()
+        self.plan = mounts.plan(str(wanted["root"]), int(str(wanted["disk"])))
+        self.processes = int(str(wanted["processes"]))
+        self.memory = int(str(wanted["memory"]))
+        me = process.stat(os.getpid())
+        self.tree = cgroups.Tree(cgroups.hierarchies(), f"{GROUP_PREFIX}{me.pid}-{me.start}")
+        self.tree.share()
+        self.tree.limit(memory=self.memory, cpu_weight=_CPU_WEIGHT)
+        self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.made = 0
+        self.living: dict[int, tuple[int, cgroups.Tree]] = {}
+        """PID 1 as seen from here → the pipe that tells the front of its end, its group."""
+
+    def hello(self) -> None:
+        """Tell the front what could not be limited and what an earlier run left behind."""
+        missing = sorted(set(cgroups.CONTROLLERS) - self.tree.controllers)
+        notes = [*self.plan.notes, *self.tree.notes]
+        if missing:
+            notes.append(
+                f"not limited: {', '.join(missing)} (no such control group can be made here)"
+            )
+        self.control.send(json.dumps({"notes": notes, "swept": self.swept}).encode())
+
+    def serve(self) -> None:
+        """Wait for requests and for the end of sandboxes."""
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        poll.register(wake_read, select.POLLIN)
+        while True:
+            for descriptor, _event in poll.poll():
+                if descriptor == wake_read:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(wake_read, 4096)
+                    self.reap()
+                elif not self.accept():
+                    return
+
+    def accept(self) -> bool:
+        """Take one request with its two descriptors; False when the front has gone."""
+        message, descriptors, _flags, _address = socket.recv_fds(self.control, MESSAGE, 2)
+        if not message:
+            return False
+        control, gone = descriptors
+        self.create(json.loads(message), control, gone)
+        os.close(control)
+        return True
+
+    def create(self, request: dict[str, list[str]], control: int, gone: int) -> None:
+        """Fork a PID 1 into a pid namespace of its own."""
+        self.made += 1
+        places = [
+            cgroups.Hierarchy(place.folder, place.controllers, unified=place.unified)
+            for place in self.tree.folders
+        ]
+        group = cgroups.Tree(places, str(self.made))
+        group.limit(processes=self.processes, memory=self.memory // 2)
+        unshare(CLONE_NEWPID)  # of the children only
+        try:
+            pid = os.fork()
+        finally:
+            if os.getpid() != 1:
+                setns(self.pid_namespace, CLONE_NEWPID)
+        if pid == 0:
+            init.main(control, self.plan, group, request)
+        self.living[pid] = (gone, group)
+
+    def reap(self) -> None:
+        """Clean up after every sandbox that has ended."""
+        while self.living:
+            pid, _status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            gone, group = self.living.pop(pid)
+            with contextlib.suppress(OSError):
+                group.remove()
+            os.close(gone)
+
+    def close(self) -> None:
+        """End all sandboxes, wait for them, remove the groups."""
+        for pid in self.living:
+            os.kill(pid, signal.SIGKILL)
+        while self.living:
+            pid, _status = os.waitpid(-1, 0)
+            gone, group = self.living.pop(pid)
+            with contextlib.suppress(OSError):
+                group.remove()
+            os.close(gone)
+        with contextlib.suppress(OSError):
+            self.tree.remove()
+
+
+def sweep() -> list[str]:
+    """Remove the groups of servers that were killed together with all their family."""
+    swept: list[str] = []
+    for place in cgroups.hierarchies():
+        for entry in os.scandir(place.folder):
+            if entry.name.startswith(GROUP_PREFIX) and not _alive(entry.name):
+                with contextlib.suppress(OSError):
+                    cgroups.remove(entry.path)
+                    swept.append(entry.path)
+    return swept
+
+
+def _alive(name: str) -> bool:
+    pid, _, start = name.removeprefix(GROUP_PREFIX).partition("-")
+    if not (pid.isdecimal() and start.isdecimal()):
+        return True  # not a name of ours
+    try:
+        return process.stat(int(pid)).start == int(start)
+    except OSError:
+        return False
