@@ -16,10 +16,8 @@ from lsbcheck.itinerary import (
     ROUTES,
     WITHOUT_SERVICE,
     Limits,
-    NotUp,
-    OutOfTime,
     Traveller,
-    is_close,
+    is_doubtful,
     travel,
     watched_start,
 )
@@ -161,9 +159,9 @@ class _Journey:
         with ThreadPoolExecutor(len(names), self.script.name) as pool:
             futures = {name: pool.submit(self._scenario, name, service) for name in names}
             scenarios |= {name: future.result() for name, future in futures.items()}
-        for name, scenario in tuple(scenarios.items()):
-            if name in ROUTES and _asks_again(scenario):
-                scenarios[name] = self._again(scenario.name, service)  # type: ignore[arg-type]
+        for name in names:
+            if is_doubtful(scenarios[name]):
+                scenarios[name] = self._again(name, service)
         return replace(made, service=service, scenarios=scenarios)
 
     def _watched(self) -> tuple[Scenario, Service | None]:
@@ -171,8 +169,8 @@ class _Journey:
         try:
             with self.turnstile.among_others():
                 return watched_start(self.traveller)
-        except (SandboxLost, OutOfTime) as failure:
-            return Scenario("watched", error=_in_words(failure)), None
+        except SandboxLost as lost:
+            return Scenario("watched", error=str(lost)), None
 
     def _scenario(self, name: ScenarioName, service: Service | None) -> Scenario:
         if not self.traveller.backend.isolates and name in PROVOKED:
@@ -194,8 +192,8 @@ class _Journey:
     ) -> Scenario:
         try:
             return travel(name, traveller, service, again=again)
-        except (SandboxLost, OutOfTime, NotUp) as failure:
-            return Scenario(name, error=_in_words(failure))
+        except SandboxLost as lost:
+            return Scenario(name, error=str(lost))
 
 
 def _traveller(script: Script, backend: Backend, options: Options) -> Traveller:
@@ -234,20 +232,8 @@ def _is_in(root: str, script: Script) -> bool:
     return script.source.startswith(root.rstrip("/") + "/")
 
 
-def _asks_again(scenario: Scenario) -> bool:
-    return scenario.error == _in_words(NotUp()) or is_close(scenario)
-
-
 def _refusal(why: str) -> str:
     return f"{why}; a second one over its data could harm it (--allow-live runs it all the same)"
-
-
-def _in_words(failure: Exception) -> str:
-    if isinstance(failure, NotUp):
-        return "the service came up in the watched start, and here it did not"
-    if isinstance(failure, OutOfTime):
-        return "the time for the whole script was over (--script-timeout)"
-    return str(failure)
 
 
 class _Turnstile:

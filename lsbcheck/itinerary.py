@@ -37,6 +37,9 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 CLOSE = 0.9
 """An answer later than this part of its limit is asked again, alone, with twice the limit."""
 
+OUT_OF_TIME = "the time for the whole script was over (--script-timeout)"
+NOT_UP = "the service came up in the watched start, and here it did not"
+
 _SETTLE_AT_MOST = 8.0
 """Seconds for a service that comes up or goes down late (seven of 122 took a while to die)."""
 
@@ -52,7 +55,7 @@ class Limits:
     call: float
     """For each call of the script."""
     stop: float
-    """For the stop of rule 5, which a correct script may drag out."""
+    """For a stop that is made to fail, which a correct script may drag out."""
     quiet: float
     """The set of processes is settled when it has not changed for so long."""
     script_end: float | None = None
@@ -226,7 +229,10 @@ def watched_start(traveller: Traveller) -> tuple[Scenario, Service | None]:
     """Make the first start, and find out what the service is."""
     with traveller.backend.create(("exec",), traveller.visible) as sandbox:
         visit = Visit(traveller, sandbox, None, again=False)
-        call = visit.call("start")
+        try:
+            call = visit.call("start")
+        except OutOfTime as over:
+            raise SandboxLost(OUT_OF_TIME) from over
         service = None
         if call.after:
             files = _pid_files(sandbox)
@@ -342,7 +348,7 @@ def refused_stop(visit: Visit) -> None:
     """A stop whose signals fail with EPERM."""
     visit.start()
     visit.sandbox.inject("signals-refused", visit.main_pids)
-    call = visit.call("stop")
+    call = visit.call("stop", limit=visit.traveller.limits.stop)
     why = ""
     if not call.running_after:
         why = "it stopped all the same, by other means than signals"
@@ -450,7 +456,7 @@ PROVOKED: tuple[ScenarioName, ...] = (
 def travel(
     name: ScenarioName, traveller: Traveller, service: Service | None, *, again: bool = False
 ) -> Scenario:
-    """Make one scenario in a sandbox of its own; raises NotUp, SandboxLost, SandboxUnavailable."""
+    """Make one scenario in a sandbox of its own; raises SandboxLost and SandboxUnavailable."""
     route, watches = ROUTES[name]
     scenario = _travel(name, route, watches, traveller, service, again=again)
     fault = scenario.fault
@@ -481,19 +487,25 @@ def _travel(
 ) -> Scenario:
     with traveller.backend.create(watches, traveller.visible) as sandbox:
         visit = Visit(traveller, sandbox, service, again=again)
-        unreached = ""
+        unreached = error = ""
         try:
             route(visit)
         except Unreached as reason:
             unreached = str(reason)
+        except NotUp:
+            error = NOT_UP
+        except OutOfTime:
+            error = OUT_OF_TIME
         return Scenario(
-            name, tuple(visit.calls), visit.fault, visit.bystander, unreached=unreached
+            name, tuple(visit.calls), visit.fault, visit.bystander, error, unreached
         )
 
 
-def is_close(scenario: Scenario) -> bool:
-    """Whether an answer came so near to its limit that another load might have cut it off."""
-    return any(
+def is_doubtful(scenario: Scenario) -> bool:
+    """Whether another load might have changed what was seen: an answer came near to its limit, or
+    the service did not come up although it can.
+    """
+    return scenario.error == NOT_UP or any(
         call.outcome != "no-answer" and call.seconds > CLOSE * call.limit
         for call in scenario.calls
     )
