@@ -36,6 +36,7 @@ KEPT_CAPABILITIES = frozenset(
     # without it `stop` kills nothing and says 0, and an innocent script is convicted
     "SETFCAP AUDIT_WRITE LEASE SYS_PTRACE".split()
 )
+_USER_PROCESSES = 512
 _TAIL = 65536
 _FLOOD = 4 << 20  # bytes of output after which a command is read slowly, so that it waits for us
 _FLOOD_PAUSE = 0.05
@@ -85,9 +86,11 @@ def _isolate(
         namespaces.join_new_session_keyring()
     # 1, not 0: a core_pattern that is a pipe would start a program on the host even for 0 (core(5))
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    if plan.user:  # no control group can be had, but this limit binds an ordinary user's root
+        resource.setrlimit(resource.RLIMIT_NPROC, (_USER_PROCESSES, _USER_PROCESSES))
     os.umask(0o022)
     password = int.from_bytes(os.urandom(4), "little")
-    filters = watch.program(request["watch"], password)
+    filters = watch.program(request["watch"], password, one_id=plan.one_id)
     listener = seccomp.install(filters, listen=bool(request["watch"]))
     namespaces.keep_capabilities(set(KEPT_CAPABILITIES))
     return Machine(link, watch.Watcher(listener, password), written, layers, notes)

@@ -7,9 +7,11 @@ seen in that namespace alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
+from lsbcheck.sandbox import rootless
 from ocfkit.linux.namespaces import (
     MNT_DETACH,
     MS_BIND,
@@ -59,12 +61,16 @@ _MASKED_PROC = ("kcore", "keys", "key-users", "timer_list", "latency_stats", "sc
 class Plan:
     """What was decided on looking at the host."""
 
-    __slots__ = ("disk", "notes", "root", "run", "submounts")
+    __slots__ = ("disk", "notes", "one_id", "root", "run", "submounts", "user")
 
     def __init__(self, root: str, disk: int) -> None:
         """`disk` bytes bound all that one sandbox writes; see `plan` for the rest."""
         self.root = root
         self.disk = disk
+        self.user = False
+        """We are not root on the host but in a user namespace of our own …"""
+        self.one_id = False
+        """… in which there is no other id."""
         self.submounts: list[str] = []
         """Separately mounted folders and files below the root, relative, in mount order."""
         self.run: list[tuple[str, int, int, int]] = []
@@ -99,13 +105,14 @@ def build(made: Plan, visible: list[str]) -> tuple[int, list[str], list[str]]:
     below = _open_submounts(root, made)
     stage = next(path for path in _STAGES if os.path.isdir(path))
     mount("lsbcheck", stage, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,size={made.disk}")
-    layers = _Layers(stage)
+    layers = _Layers(stage, "userxattr" if made.user else "volatile")
     for name in ("root", "run", "tmp", "dev"):
         os.mkdir(f"{stage}/{name}")
     target = f"{stage}/root"
-    layers.overlay("/", root, target)
-    for relative, lower in below:
-        layers.lay("/" + relative, lower, f"{target}/{relative}")
+    _lay_root(made, layers, root, target)
+    if layers.paths:
+        for relative, lower in below:
+            layers.lay("/" + relative, lower, f"{target}/{relative}")
     _private_folders(made, stage, target)
     for path, lower in shown:
         os.makedirs(target + path, exist_ok=True)
@@ -121,11 +128,24 @@ def build(made: Plan, visible: list[str]) -> tuple[int, list[str], list[str]]:
     return written, layers.paths, layers.notes
 
 
+def _lay_root(made: Plan, layers: _Layers, root: int, target: str) -> None:
+    if not made.user:
+        layers.overlay("/", root, target)
+        return
+    if made.root != "/":
+        with contextlib.suppress(OSError):  # a root of the user's own, with no mount in it
+            layers.overlay("/", root, target)
+            return
+    mount(target, target, None, MS_BIND)  # pivot_root wants a mount
+    layers.notes += rootless.lay_root(f"/proc/self/fd/{root}", target)
+
+
 class _Layers:
     """Lays overlays, each with a numbered folder of its own for what is written."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, option: str) -> None:
         self.stage = stage
+        self.option = option
         self.paths: list[str] = []
         self.notes: list[str] = []
         os.mkdir(f"{stage}/written")
@@ -141,7 +161,7 @@ class _Layers:
         os.chmod(upper, stat.S_IMODE(was.st_mode))
         # the lower folder by its descriptor: a path may hold the `,` and `:` of the option's
         # syntax; volatile: nobody needs these files to reach a disk
-        options = f"lowerdir=/proc/self/fd/{lower},upperdir={upper},workdir={work},volatile"
+        options = f"lowerdir=/proc/self/fd/{lower},upperdir={upper},workdir={work},{self.option}"
         # nodev: a device node that lies on the host's disk must not open
         mount("overlay", target, "overlay", MS_NODEV, options)
         self.paths.append(path)
@@ -211,7 +231,8 @@ def _private_folders(made: Plan, stage: str, target: str) -> None:
     for path, mode, uid, gid in made.run:
         folder = f"{stage}/run/{path}"
         os.makedirs(folder, exist_ok=True)
-        os.chown(folder, uid, gid)
+        if not made.user:
+            os.chown(folder, uid, gid)
         os.chmod(folder, mode)
     os.makedirs(f"{stage}/run/lock", exist_ok=True)
     os.chmod(f"{stage}/run/lock", 0o1777)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from lsbcheck.sandbox import rootless
 from lsbcheck.sandbox.interface import (
     Exec,
     FaultName,
@@ -39,6 +40,7 @@ _MOST_DISK = 768 << 20
 _PROCESSES = 512
 _SET_UP = 20.0
 _TEAR_DOWN = 10.0
+_HELLO = 1 << 20
 _ANSWER = 30.0
 """Seconds that PID 1 gets to answer, beyond the time that the request itself may take."""
 _LONGEST_ANSWER = 64 << 20
@@ -64,7 +66,10 @@ class NamespaceBackend:
         `root` is the root file system that the sandboxes show.
         """
         self.notes: list[str] = []
-        self._check_privileges()
+        self._user = os.geteuid() != 0
+        _check_machine()
+        if not self._user:
+            _check_privileges()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = str(Path(__file__).resolve().parents[2])
         with theirs:
@@ -90,49 +95,40 @@ class NamespaceBackend:
                 "disk": min(_MOST_DISK, memory // 2),
                 "memory": memory,
                 "processes": _PROCESSES,
+                "user": self._user,
             }
         )
 
-    def _check_privileges(self) -> None:
-        if sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"):
-            raise SandboxUnavailable(
-                f"no sandbox is known for {sys.platform} on {os.uname().machine}",
-                "run it on Linux on x86_64 or aarch64",
-            )
-        if os.geteuid() != 0:
-            raise SandboxUnavailable(
-                "you are not root, and a sandbox shows the root file system as root sees it",
-                "run it with sudo, or as root",
-            )
-        missing = [name for name in _NEEDED if name not in capabilities()]
-        if missing:
-            why = "; ".join(f"{name} {_NEEDED[name]}" for name in missing)
-            options = " ".join(f"--cap-add {name}" for name in missing)
-            raise SandboxUnavailable(
-                f"this container lacks {', '.join(missing)} ({why})",
-                f"start the container with {options}",
-            )
-
     def _ask_server(self, wanted: Mapping[str, object]) -> None:
+        self._control.settimeout(_SET_UP)
         try:
             self._control.send(json.dumps(wanted).encode())
-            self._control.settimeout(_SET_UP)
-            hello = json.loads(self._control.recv(1 << 20) or b"null")
-        except OSError as failure:
-            hello = None
-            reason = failure.strerror or str(failure)
-        else:
-            reason = "it ended at once"
-        if hello is None:
+            if self._user:
+                self._control.recv(_HELLO)
+                whole = rootless.map_ids(self._server.pid)
+                self._control.send(json.dumps(whole).encode())
+            hello = json.loads(self._control.recv(_HELLO) or b"null")
+        except (OSError, ValueError) as failure:
+            hello = {"unavailable": str(failure)}
+        if hello is None or "unavailable" in hello:
             self.close()
-            raise SandboxUnavailable(
-                f"the sandbox server did not start: {reason}",
-                "its own message stands above; please report it",
-            )
+            raise self._no_server(hello["unavailable"] if hello else "it ended at once")
         self._control.settimeout(None)
         self.notes += hello["notes"]
         if hello["swept"]:
             self.notes.append(f"removed what a killed run had left: {', '.join(hello['swept'])}")
+
+    def _no_server(self, reason: str) -> SandboxUnavailable:
+        if self._user:
+            return SandboxUnavailable(
+                f"you are not root, and a user namespace could not be made: {reason}",
+                "run it with sudo; or let users make namespaces (sysctl user.max_user_namespaces, "
+                "kernel.apparmor_restrict_unprivileged_userns)",
+            )
+        return SandboxUnavailable(
+            f"the sandbox server did not start: {reason}",
+            "what it said itself stands above; please report it",
+        )
 
     def create(
         self, watch: Iterable[Watch] = (), visible: Iterable[str] = ()
@@ -342,6 +338,25 @@ class NamespaceSandbox:
                 raise SandboxLost("the sandbox said more than is believable")
         line, _, self._received = self._received.partition(b"\n")
         return json.loads(line)
+
+
+def _check_machine() -> None:
+    if sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"):
+        raise SandboxUnavailable(
+            f"no sandbox is known for {sys.platform} on {os.uname().machine}",
+            "run it on Linux on x86_64 or aarch64",
+        )
+
+
+def _check_privileges() -> None:
+    missing = [name for name in _NEEDED if name not in capabilities()]
+    if missing:
+        why = "; ".join(f"{name} {_NEEDED[name]}" for name in missing)
+        options = " ".join(f"--cap-add {name}" for name in missing)
+        raise SandboxUnavailable(
+            f"this container lacks {', '.join(missing)} ({why})",
+            f"start the container with {options}",
+        )
 
 
 def _processes(said: Json) -> list[Process]:

@@ -15,9 +15,9 @@ import select
 import signal
 import socket
 
-from lsbcheck.sandbox import init, mounts
+from lsbcheck.sandbox import init, mounts, rootless
 from ocfkit.linux import cgroups, process
-from ocfkit.linux.namespaces import CLONE_NEWPID, setns, unshare
+from ocfkit.linux.namespaces import CLONE_NEWPID, fork_into
 
 GROUP_PREFIX = "lsbcheck-"
 """Names our control groups: prefix, pid and start time of the server that made them."""
@@ -30,6 +30,14 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front's to understand
     control = socket.socket(fileno=descriptor)
     wanted = json.loads(control.recv(MESSAGE))
+    if wanted["user"]:
+        try:
+            rootless.enter_user_namespace()
+        except OSError as refusal:
+            control.send(json.dumps({"unavailable": refusal.strerror}).encode())
+            return
+        control.send(b"map us")
+        wanted["one_id"] = not json.loads(control.recv(MESSAGE))
     server = Server(control, wanted)
     gc.collect()
     gc.freeze()  # so that no collection in a child touches, and copies, what it shares
@@ -45,17 +53,20 @@ class Server:
     """Forks one PID 1 for each request, and cleans up after each that ends."""
 
     def __init__(self, control: socket.socket, wanted: dict[str, object]) -> None:
-        """`wanted`: root, disk (bytes a sandbox), memory (bytes in all), processes (a sandbox)."""
+        """`wanted`: root, disk (bytes a sandbox), memory (bytes in all), processes (a sandbox),
+        user (we are not root on the host), one_id (and have no other id in our namespace).
+        """
         self.control = control
         self.swept = sweep()
         self.plan = mounts.plan(str(wanted["root"]), int(str(wanted["disk"])))
+        self.plan.user = bool(wanted["user"])
+        self.plan.one_id = bool(wanted.get("one_id"))
         self.processes = int(str(wanted["processes"]))
         self.memory = int(str(wanted["memory"]))
         me = process.stat(os.getpid())
         self.tree = cgroups.Tree(cgroups.hierarchies(), f"{GROUP_PREFIX}{me.pid}-{me.start}")
         self.tree.share()
         self.tree.limit(memory=self.memory, cpu_weight=_CPU_WEIGHT)
-        self.pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self.made = 0
         self.living: dict[int, tuple[int, cgroups.Tree]] = {}
         """PID 1 as seen from here → the pipe that tells the front of its end, its group."""
@@ -63,7 +74,7 @@ class Server:
     def hello(self) -> None:
         """Tell the front what could not be limited and what an earlier run left behind."""
         missing = sorted(set(cgroups.CONTROLLERS) - self.tree.controllers)
-        notes = [*self.plan.notes, *self.tree.notes]
+        notes = self.plan.notes + ([] if self.plan.user else self.tree.notes)
         if missing:
             notes.append(
                 f"not limited: {', '.join(missing)} (no such control group can be made here)"
@@ -106,12 +117,7 @@ class Server:
         ]
         group = cgroups.Tree(places, str(self.made))
         group.limit(processes=self.processes, memory=self.memory // 2)
-        unshare(CLONE_NEWPID)  # of the children only
-        try:
-            pid = os.fork()
-        finally:
-            if os.getpid() != 1:
-                setns(self.pid_namespace, CLONE_NEWPID)
+        pid = fork_into(CLONE_NEWPID)
         if pid == 0:
             init.main(control, self.plan, group, request)
         self.living[pid] = (gone, group)

@@ -41,6 +41,10 @@ _FORBIDDEN = (
     # its argument is a structure, which a filter cannot read; chrt and nice have older calls
     "sched_setattr",
 )
+_CHANGES_OF_ID = (
+    "setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid "
+    "chown lchown fchown fchownat mknod mknodat capset"
+).split()
 _REAL_TIME = (1, 2, 6)  # SCHED_FIFO, SCHED_RR, SCHED_DEADLINE, <linux/sched.h>
 _RESET_ON_FORK = 0x40000000
 _EXECS = ("execve", "execveat")
@@ -60,9 +64,15 @@ _MOST_ENVIRONMENT = 32768
 _INTERPRETERS = 5  # as many `#!` lines in a row as the kernel follows
 
 
-def program(wanted: list[str], password: int) -> bytes:
-    """The filter: what no command may do, and what is to be watched (`exec`, `signals`)."""
+def program(wanted: list[str], password: int, *, one_id: bool = False) -> bytes:
+    """The filter: what no command may do, and what is to be watched (`exec`, `signals`).
+
+    `one_id`: the namespace has no id but root's, and calls that want another do nothing and say
+    that they did, so that a daemon which gives up root can run.
+    """
     blocks = [seccomp.refuse(name) for name in _FORBIDDEN]
+    if one_id:
+        blocks += [seccomp.refuse(name, 0) for name in _CHANGES_OF_ID]
     blocks += [
         seccomp.refuse("clone3", errno.ENOSYS),  # flags in a structure; libc falls back to clone
         seccomp.refuse_flags("clone", 0, CLONE_NEWUSER),

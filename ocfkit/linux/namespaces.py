@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import signal
 import socket
 import struct
 
@@ -62,13 +63,19 @@ KEYCTL_JOIN_SESSION_KEYRING = 1
 
 SYSCALLS = {
     # <asm/unistd.h> of each machine; the calls from 424 on have one number everywhere
-    "x86_64": {"pivot_root": 155, "capget": 125, "capset": 126, "keyctl": 250, "kill": 62},
-    "aarch64": {"pivot_root": 41, "capget": 90, "capset": 91, "keyctl": 219, "kill": 129},
+    "x86_64": {"pivot_root": 155, "capget": 125, "capset": 126, "keyctl": 250, "clone": 56},
+    "aarch64": {"pivot_root": 41, "capget": 90, "capset": 91, "keyctl": 219, "clone": 220},
 }
 OPEN_TREE = 428
+MOUNT_SETATTR = 442
+MOUNT_ATTR_RDONLY = 1
+MOUNT_ATTR_NODEV = 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_with_lock = ctypes.PyDLL(None, use_errno=True)
+_with_lock.syscall.restype = ctypes.c_long
+_with_lock.syscall.argtypes = (ctypes.c_long,) * 6
 _libc.mount.argtypes = (
     ctypes.c_char_p,
     ctypes.c_char_p,
@@ -102,6 +109,25 @@ def syscall_number(name: str) -> int:
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _check(_libc.unshare(ctypes.c_int(flags)))
+
+
+def fork_into(flags: int) -> int:
+    """fork(2) whose child is already in new namespaces: clone(2) with these CLONE_NEW flags.
+
+    Unlike unshare(2) of CLONE_NEWPID it changes nothing for the caller, so one process can make
+    any number of pid namespaces. Returns 0 in the child. The caller must have one thread.
+    """
+    ctypes.pythonapi.PyOS_BeforeFork()
+    # held by ctypes for a CDLL, the interpreter's lock would be taken again by the wrong thread
+    pid = _with_lock.syscall(syscall_number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0
+    code = ctypes.get_errno()
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(code, os.strerror(code))
+    return int(pid)
 
 
 def setns(descriptor: int, kind: int) -> None:
@@ -140,6 +166,15 @@ def open_tree(path: str) -> int:
     leads nowhere; close the descriptor to undo it.
     """
     return syscall(OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE | os.O_CLOEXEC)
+
+
+def mount_setattr(path: str, attributes: int) -> None:
+    """mount_setattr(2), for the mount and all below it: only adds attributes."""
+    argument = struct.pack("=4Q", attributes, 0, 0, 0)
+    buffer = ctypes.create_string_buffer(argument, len(argument))
+    syscall(
+        MOUNT_SETATTR, AT_FDCWD, os.fsencode(path), AT_RECURSIVE, buffer, ctypes.sizeof(buffer)
+    )
 
 
 def prctl(option: int, argument: int | bytes = 0, more: int = 0) -> int:
