@@ -1,0 +1,29 @@
+"""The commands that README.md tells a reader to type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def commands() -> list[str]:
+    """Return what follows `$ ` in the ```console blocks, in order."""
+    found: list[str] = []
+    inside = False
+    for line in (ROOT / "README.md").read_text("utf-8").splitlines():
+        if line.startswith("```"):
+            inside = line == "```console"
+        elif inside and line.startswith("$ "):
+            found.append(line.removeprefix("$ ").partition("  #")[0].strip())
+    return found
+
+
+def first(door: str) -> str:
+    """Return the first command that goes through `./dev DOOR`, without its sudo."""
+    prefix = f"./dev {door}"
+    return next(
+        plain
+        for command in commands()
+        if (plain := command.removeprefix("sudo ")).startswith(prefix)
+    )
