@@ -1,0 +1,678 @@
+"""The command `lsbcheck`: arguments, check, print, exit code.
+
+The only module of lsbcheck that reads the environment (NO_COLOR and TERM) and that ends the
+process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import FrameType
+from typing import Literal, NoReturn, Protocol, TextIO
+
+from lsbcheck import __version__, check, exitcodes
+from lsbcheck.check import Options, Report, Step
+from lsbcheck.exitcodes import ExitCode
+from lsbcheck.report import Setting
+from lsbcheck.report.colour import Paper
+from lsbcheck.report.json import document, dumps
+from lsbcheck.report.keep import LogFolder
+from lsbcheck.report.progress import Progress
+from lsbcheck.report.text import TextReport
+from lsbcheck.report.visible import lines_of, visible
+from lsbcheck.rules import PROFILES, RULES, Profile, Rule, by_id, page
+from lsbcheck.sandbox.interface import Backend, SandboxUnavailable
+from lsbcheck.script import Script, ScriptError, find
+
+DESCRIPTION = """\
+Check init scripts against the rules that Pacemaker relies on. Each script is run in private
+machines that are made for it and thrown away; nothing on this host is changed. Every verdict
+comes with its proof.
+"""
+
+EPILOG = f"""\
+examples:
+  lsbcheck snmpd                          /etc/init.d/snmpd, the eight rules of LSB decide
+  lsbcheck --profile pacemaker ./webd     three rules more that Pacemaker suffers from
+  lsbcheck --rule 3 --rule 5 -v snmpd     two rules only, every call shown
+  lsbcheck /etc/init.d/*                  all of them, with a summary at the end
+  lsbcheck --format json snmpd | jq '.scripts[].rules[] | select(.verdict == "fail") | .id'
+  lsbcheck --prepare "sed -i s/ENABLED=no/ENABLED=yes/ /etc/default/foo" foo
+
+exit codes:
+{"".join(f"  {code:<4} {meaning}{chr(10)}" for code, meaning in exitcodes.MEANINGS.items())}\
+With several scripts the first of 2, 1, 3, 0 that occurs; 4 if none could be run.
+"""
+
+
+class Checker(Protocol):
+    """`lsbcheck.check.check_all`, or what stands for it in a test."""
+
+    def __call__(
+        self,
+        scripts: Sequence[Script],
+        backend: Backend,
+        options: Options,
+        jobs: int,
+        on_progress: Callable[[Step], None],
+    ) -> list[Report]:
+        """Check scripts; see there."""
+        ...
+
+
+class Arguments(argparse.Namespace):
+    """The parsed command line, so that the type checkers know it."""
+
+    scripts: list[str]
+    rules: list[str] | None
+    profile: Profile
+    timeout: float
+    stop_timeout: float
+    script_timeout: float | None
+    settle: float
+    jobs: int
+    sandbox: Literal["auto", "namespace", "none"]
+    root: str
+    prepare: str | None
+    allow_live: bool
+    throw_away: bool
+    format: Literal["text", "json"]
+    color: Literal["auto", "always", "never"]
+    verbose: bool
+    keep: str | None
+    """None without the option, "" without a folder."""
+    list_rules: bool
+    explain: str | None
+
+
+class WrongCallError(Exception):
+    """The call cannot be carried out; its arguments are the sentences that say why."""
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    checker: Checker | None = None,
+    backends: Callable[[Arguments], Backend] | None = None,
+) -> int:
+    """Run the command and return its exit code; a test passes its own `checker` and `backends`."""
+    verbose = True
+    try:
+        arguments = _parsed(argv)
+        verbose = arguments.verbose
+        with _surviving_encodings(), _signals_as_interrupts():
+            return _run(arguments, checker or check.check_all, backends or backend_for)
+    except SystemExit as end:  # argparse: 0 after --help, 2 for a wrong option
+        return end.code if isinstance(end.code, int) else exitcodes.ALL_HOLD
+    except WrongCallError as error:
+        _complain(*error.args)
+        return exitcodes.WRONG_CALL
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return exitcodes.READER_GONE
+    except KeyboardInterrupt as error:
+        _complain("interrupted, nothing of it is left")
+        return 128 + (error.signal if isinstance(error, _Interrupted) else signal.SIGINT)
+    except Exception as error:  # noqa: BLE001 - a crash must not look like a verdict
+        if verbose:
+            traceback.print_exc()
+        hint = "" if verbose else "; -v shows where"
+        _complain(f"error of the checker, nothing was proved: {_named(error)}{hint}")
+        return exitcodes.NOT_PROVED
+
+
+def backend_for(arguments: Arguments) -> Backend:
+    """The backend that the options ask for; raises SandboxUnavailable."""
+    if arguments.sandbox == "none":
+        from lsbcheck.sandbox.host import HostBackend  # noqa: PLC0415 - one of them is needed
+
+        return HostBackend()
+    from lsbcheck.sandbox.namespace import NamespaceBackend  # noqa: PLC0415
+
+    return NamespaceBackend(root=arguments.root)
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, with their help."""
+    made = argparse.ArgumentParser(
+        prog="lsbcheck",
+        usage="lsbcheck [OPTION]... SCRIPT...",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add(
+        "scripts",
+        nargs="*",
+        metavar="SCRIPT",
+        help="a name in /etc/init.d (snmpd) or a path",
+    )
+    _add_choices(made)
+    _add_limits(made)
+    _add_machine(made)
+    _add_output(made)
+    return made
+
+
+def _add_choices(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("what is checked")
+    group.add_argument(
+        "--rule",
+        dest="rules",
+        action="append",
+        metavar="ID",
+        help="only this rule, by id or number (1 to 8); may be repeated. The chosen rules decide "
+        "the exit code, whatever the profile",
+    )
+    group.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default="lsb",
+        help="the rules that decide the exit code; all are run and shown (default: %(default)s)",
+    )
+    group.add_argument(
+        "--list-rules", action="store_true", help="list the rules with their profiles, and end"
+    )
+    group.add_argument("--explain", metavar="ID", help="show the page of a rule, and end")
+
+
+def _add_limits(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("limits; SECONDS is a number, or 500ms, 20s, 2min")
+    group.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="for one call of the script (default: 60)",
+    )
+    group.add_argument(
+        "--stop-timeout",
+        type=_seconds,
+        default=100.0,
+        metavar="SECONDS",
+        help="for a stop that is made to fail (default: 100)",
+    )
+    group.add_argument(
+        "--script-timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="for everything about one script (default: none)",
+    )
+    group.add_argument(
+        "--settle",
+        type=_seconds,
+        default=0.5,
+        metavar="SECONDS",
+        help="how long the processes must be unchanged to count as settled (default: 0.5)",
+    )
+    group.add_argument(
+        "--jobs",
+        "-j",
+        type=_jobs,
+        default=default_jobs(),
+        metavar="N",
+        help="scripts checked at the same time (default: %(default)s)",
+    )
+
+
+def _add_machine(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("the machine that a script runs in")
+    group.add_argument(
+        "--sandbox",
+        choices=("auto", "namespace", "none"),
+        default="auto",
+        help="auto takes one that isolates; none runs on this very machine (default: %(default)s)",
+    )
+    group.add_argument(
+        "--this-machine-may-be-thrown-away",
+        dest="throw_away",
+        action="store_true",
+        help="your word for --sandbox none: nobody needs this machine afterwards",
+    )
+    group.add_argument(
+        "--root", default="/", metavar="DIR", help="a root file system other than the host's"
+    )
+    group.add_argument(
+        "--prepare",
+        metavar="COMMAND",
+        help="shell command to run in each fresh sandbox before the script, for example to enable "
+        "a service; stands in the report",
+    )
+    group.add_argument(
+        "--allow-live",
+        action="store_true",
+        help="check a script although its service is running on this host",
+    )
+
+
+def _add_output(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("output")
+    group.add_argument(
+        "--format", choices=("text", "json"), default="text", help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--color",
+        "--colour",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto: on a terminal, unless NO_COLOR is set (default: %(default)s)",
+    )
+    group.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show every call that was made; a traceback if lsbcheck itself fails",
+    )
+    group.add_argument(
+        "--keep",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="keep the whole transcript and every output in DIR, a new or empty folder "
+        "(default: a new one in the folder for temporary files)",
+    )
+    group.add_argument("--version", action="version", version=f"lsbcheck {__version__}")
+
+
+def default_jobs() -> int:
+    """Twice the processors: a script that is checked mostly waits."""
+    return min(2 * len(os.sched_getaffinity(0)), 8)
+
+
+def _jobs(word: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", word) or int(word) == 0:
+        message = f"{word!r} is not a number of scripts (1 or more)"
+        raise argparse.ArgumentTypeError(message)
+    return int(word)
+
+
+_UNITS = {"": 1, "ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def _seconds(word: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]*)", word.strip())
+    if match is None or match[2] not in _UNITS or float(match[1]) == 0:
+        message = f"{word!r} is not a time above zero such as 20, 0.5, 500ms, 20s or 2min"
+        raise argparse.ArgumentTypeError(message)
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _parsed(argv: Sequence[str] | None) -> Arguments:
+    """The options; raises WrongCallError for a combination that makes no sense."""
+    arguments = parser().parse_intermixed_args(argv, Arguments())
+    if arguments.list_rules or arguments.explain is not None:
+        return arguments
+    if arguments.sandbox == "none" and not arguments.throw_away:
+        message = (
+            "--sandbox none lets the script do as it likes to this machine; say "
+            "--this-machine-may-be-thrown-away as well if that is true"
+        )
+        raise WrongCallError(message)
+    if not Path(arguments.root).is_dir():
+        message = f"--root {arguments.root}: no such directory"
+        raise WrongCallError(message)
+    arguments.root = os.path.realpath(arguments.root)
+    if arguments.sandbox == "none" and arguments.root != "/":
+        message = "--sandbox none runs on this machine and has no other --root"
+        raise WrongCallError(message)
+    _give_back_script(arguments)
+    if not arguments.scripts:
+        message = "name a script: lsbcheck snmpd, or lsbcheck /etc/init.d/snmpd (--help tells more)"
+        raise WrongCallError(message)
+    return arguments
+
+
+def _give_back_script(arguments: Arguments) -> None:
+    """`--keep snmpd`: the word is a script and not a folder, if it names one or if none is left."""
+    if arguments.keep and not Path(arguments.keep).is_dir():
+        with contextlib.suppress(ScriptError):
+            find(arguments.keep, arguments.root)
+            arguments.scripts.insert(0, arguments.keep)
+            arguments.keep = ""
+        if not arguments.scripts:
+            arguments.scripts, arguments.keep = [arguments.keep], ""
+
+
+# --- the run -------------------------------------------------------------------------------------
+
+
+def _run(arguments: Arguments, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
+    if arguments.list_rules:
+        _list_rules(_paper(arguments))
+    elif arguments.explain is not None:
+        _explain(_paper(arguments), _rule(arguments.explain))
+    else:
+        return _Run(arguments).check(checker, backends)
+    return exitcodes.ALL_HOLD
+
+
+class _Run:
+    """One call of lsbcheck that checks scripts."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        """Find everything that the call names; raises WrongCallError."""
+        self._arguments = arguments
+        chosen = _chosen(arguments.rules)
+        self._scripts = _found(arguments.scripts, arguments.root)
+        self._setting = Setting(
+            profile=arguments.profile,
+            chosen=chosen,
+            sandbox="none" if arguments.sandbox == "none" else "namespace",
+            root=arguments.root,
+            prepare=arguments.prepare,
+        )
+        self._options = Options(
+            timeout=arguments.timeout,
+            stop_timeout=arguments.stop_timeout,
+            script_timeout=arguments.script_timeout,
+            settle=arguments.settle,
+            rules=chosen,
+            prepare=arguments.prepare,
+            allow_live=arguments.allow_live,
+            root=arguments.root,
+        )
+        paper = _paper(arguments)
+        self._text = TextReport(paper, self._setting, verbose=arguments.verbose)
+        self._paper = paper
+        self._logs = _log_folder(arguments.keep)
+
+    def check(self, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
+        """Check the scripts, print the report, and return the exit code."""
+        terminal = sys.stderr.isatty()
+        progress = Progress(sys.stderr, enabled=terminal, width=_width(sys.stderr))
+        watcher = _Watcher(len(self._scripts), progress, self._deliver)
+        unavailable: SandboxUnavailable | None = None
+        notes: list[str] = []
+        try:
+            backend = backends(self._arguments)
+            try:
+                self._check_with(backend, checker, watcher)
+            finally:
+                backend.close()
+                notes = list(backend.notes)
+        except SandboxUnavailable as error:
+            unavailable = error
+        finally:
+            progress.close()
+        return self._end(watcher.delivered, notes, unavailable)
+
+    def _check_with(self, backend: Backend, checker: Checker, watcher: _Watcher) -> None:
+        jobs = self._arguments.jobs
+        try:
+            reports = checker(self._scripts, backend, self._options, jobs, watcher)
+        except KeyboardInterrupt:
+            watcher.raise_failure()
+            raise
+        watcher.raise_failure()
+        for index, report in enumerate(reports):
+            watcher(Step(index, report.script, report=report))
+
+    def _deliver(self, index: int, report: Report) -> None:
+        """Called once for each script, in the order of the command line."""
+        if self._logs is not None:
+            self._logs.script(index, report)
+        if self._arguments.format == "text":
+            if index:
+                self._paper.line()
+                self._paper.line()
+            self._text.script(report)
+
+    def _end(
+        self, reports: Sequence[Report], notes: list[str], unavailable: SandboxUnavailable | None
+    ) -> int:
+        codes: list[ExitCode] = [self._setting.exit_code(report) for report in reports]
+        if unavailable is not None:
+            codes.append(exitcodes.NO_SANDBOX)
+        code = exitcodes.of_all(codes)
+        shown = document(
+            reports,
+            self._setting,
+            code,
+            notes=notes,
+            unavailable=unavailable,
+            transcripts=self._arguments.verbose,
+        )
+        if self._arguments.format == "json":
+            sys.stdout.write(dumps(shown))
+        elif reports:
+            self._text.summary(reports, notes)
+        sys.stdout.flush()
+        if self._logs is not None:
+            self._logs.document(shown)
+            self._logs.close()
+            _complain(f"logs are in {self._logs.path}")
+        if unavailable is not None:
+            _complain(f"no sandbox: {unavailable.cause}", f"cure: {unavailable.cure}")
+        return code
+
+
+class _Watcher:
+    """Hears of each step, in any thread; hands reports on in the order of the command line.
+
+    It never raises into a thread of the checker. What goes wrong there (the disk is full, the
+    reader has gone) interrupts the main thread, which then gets it from `raise_failure`.
+    """
+
+    def __init__(
+        self, total: int, progress: Progress, deliver: Callable[[int, Report], None]
+    ) -> None:
+        self.delivered: list[Report] = []
+        self._total = total
+        self._progress = progress
+        self._deliver = deliver
+        self._early: dict[int, Report] = {}
+        self._failure: Exception | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, step: Step) -> None:
+        with self._lock:
+            if self._failure is not None:
+                return
+            try:
+                self._take(step)
+            except Exception as error:
+                if threading.current_thread() is threading.main_thread():
+                    raise
+                self._failure = error
+                signal.pthread_kill(_main_thread(), signal.SIGINT)
+
+    def raise_failure(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _take(self, step: Step) -> None:
+        done = len(self.delivered) + len(self._early)
+        if step.report is None:
+            count = f"[{done + 1}/{self._total}] " if self._total > 1 else ""
+            self._progress.show(f"{count}{step.script.name}: {step.what}")
+            return
+        self._early[step.index] = step.report
+        while (report := self._early.pop(len(self.delivered), None)) is not None:
+            self._progress.clear()
+            self._deliver(len(self.delivered), report)
+            self.delivered.append(report)
+
+
+def _main_thread() -> int:
+    identity = threading.main_thread().ident
+    assert identity is not None  # noqa: S101 - it has been started, we run
+    return identity
+
+
+def _found(words: Sequence[str], root: str) -> list[Script]:
+    """All scripts, or one WrongCallError with a sentence for each word that names none."""
+    scripts: list[Script] = []
+    faults: list[str] = []
+    for word in words:
+        try:
+            scripts.append(find(word, root))
+        except ScriptError as error:
+            faults.append(str(error))
+    if faults:
+        if len(words) > 1:
+            faults.append(f"nothing was run: {len(faults)} of {len(words)} words cannot be checked")
+        raise WrongCallError(*faults)
+    return scripts
+
+
+def _log_folder(keep: str | None) -> LogFolder | None:
+    if keep is None:
+        return None
+    try:
+        return LogFolder(keep or None)
+    except OSError as error:
+        message = f"--keep: {error}"
+        raise WrongCallError(message) from error
+
+
+# --- rules by name -------------------------------------------------------------------------------
+
+
+def _chosen(words: Sequence[str] | None) -> tuple[str, ...] | None:
+    if words is None:
+        return None
+    ids = {_rule(part).id for word in words for part in word.split(",")}
+    return tuple(rule.id for rule in RULES if rule.id in ids)
+
+
+def _rule(word: str) -> Rule:
+    """By id or number; raises WrongCallError with the nearest ids."""
+    word = word.strip()
+    for rule in RULES:
+        if word == str(rule.number):
+            return rule
+    try:
+        return by_id(word)
+    except KeyError:
+        near = get_close_matches(word, [rule.id for rule in RULES], n=3, cutoff=0.4)
+        hint = f"nearest: {', '.join(near)}" if near else "--list-rules shows them all"
+        message = f"there is no rule {word!r}; {hint}"
+        raise WrongCallError(message) from None
+
+
+def _list_rules(paper: Paper) -> None:
+    longest = max((len(rule.id) for rule in RULES), default=0)
+    for rule in RULES:
+        number = str(rule.number or "-")
+        paper.line(
+            f"{number} ",
+            ("bold", rule.id.ljust(longest + 2)),
+            ("dim", rule.profile.ljust(11)),
+            rule.title,
+        )
+    paper.flush()
+
+
+def _explain(paper: Paper, rule: Rule) -> None:
+    for line in lines_of(page(rule.id)):
+        paper.line(("bold", line) if line.startswith("#") else line)
+    paper.flush()
+
+
+# --- streams and signals -------------------------------------------------------------------------
+
+
+def _paper(arguments: Arguments) -> Paper:
+    return Paper(sys.stdout, colour=_colour(arguments.color), width=_width(sys.stdout))
+
+
+def _colour(wish: Literal["auto", "always", "never"]) -> bool:
+    """An option on the command line wins over NO_COLOR (no-color.org)."""
+    if wish != "auto":
+        return wish == "always"
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()
+
+
+def _width(stream: TextIO) -> int:
+    """Columns of the terminal, at most 120; 100 where there is none."""
+    try:
+        return min(os.get_terminal_size(stream.fileno()).columns or 100, 120)
+    except (OSError, ValueError):  # no terminal, no descriptor
+        return 100
+
+
+@contextlib.contextmanager
+def _surviving_encodings() -> Generator[None, None, None]:
+    r"""What the locale cannot write comes out as `\u3042`, and not as an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    yield
+
+
+class _Interrupted(KeyboardInterrupt):
+    """A signal asks lsbcheck to end; on its way up the sandboxes are taken down."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise _Interrupted(number)
+
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Generator[None, None, None]:
+    """SIGINT, SIGTERM and SIGHUP end the run in good order; one that is ignored stays so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, _interrupt)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _complain(*sentences: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        for sentence in sentences:
+            sys.stderr.write(f"lsbcheck: {visible(sentence)}\n")
+        sys.stderr.flush()
+
+
+def _named(error: Exception) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _let_go_of_stdout() -> None:
+    """So that the interpreter does not fail again at its end (Python's "Note on SIGPIPE")."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def entry() -> NoReturn:
+    """The console command: run, and end the process with the exit code."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,40 @@
+"""What the user gets to see of a check: text, JSON, a progress line, a log folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsbcheck import exitcodes
+from lsbcheck.check import Report
+from lsbcheck.exitcodes import ExitCode
+from lsbcheck.rules import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What holds for every script of one run and stands in its report."""
+
+    profile: Profile = "lsb"
+    chosen: tuple[str, ...] | None = None
+    """Rules that were asked for one by one, by id; None for all."""
+    sandbox: str = "namespace"
+    """The backend that was used."""
+    root: str = "/"
+    prepare: str | None = None
+    """Command that ran in each fresh sandbox before the script."""
+
+    @property
+    def counting(self) -> frozenset[str]:
+        """Ids of the rules that decide the exit code."""
+        return exitcodes.counted(self.profile, self.chosen)
+
+    @property
+    def basis(self) -> str:
+        """What the exit code rests on, in words."""
+        if self.chosen is not None:
+            return "the chosen rules" if len(self.chosen) > 1 else "the chosen rule"
+        return f"profile {self.profile}"
+
+    def exit_code(self, report: Report) -> ExitCode:
+        """Of one script."""
+        return exitcodes.of_script(report.judgements, self.counting)

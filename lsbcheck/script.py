@@ -1,0 +1,546 @@
+"""The init script as a file: where it lies, its LSB header, and what its text names.
+
+`find` turns a word of the command line into a `Script` or into one sentence that says why it is
+none. Nothing is run here.
+"""
+
+# A path here is text that may belong to another root, and is kept as it was written:
+# ruff: noqa: PTH109, PTH115, PTH116, PTH118, PTH119, PTH120, PTH123, PTH208
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+INIT_D = "/etc/init.d"
+"""Where a bare name is looked up first."""
+
+SIZE_LIMIT = 1 << 20
+"""Bytes; the largest init script of Debian 12 has 30,000."""
+
+KEYWORDS = (
+    "Provides",
+    "Required-Start",
+    "Required-Stop",
+    "Should-Start",
+    "Should-Stop",
+    "Default-Start",
+    "Default-Stop",
+    "Short-Description",
+    "Description",
+)
+"""Keywords of an LSB header; any other must begin with `X-`."""
+
+
+class ScriptError(Exception):
+    """The word names nothing that can be checked; its text is one sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """An init script that can be run."""
+
+    name: str
+    """What people call it: `snmpd`, also for `/etc/rc2.d/S01snmpd`."""
+    path: str
+    """Absolute, inside the root, links kept: the script's `$0`."""
+    source: str
+    """The file on this host that holds its text, links resolved."""
+    text: str
+    """Bytes that are not UTF-8 are replaced by U+FFFD."""
+    interpreter: str
+    """As its first line has it: `/bin/sh`, `/usr/bin/env`, `/lib/init/init-d-script`."""
+    header: Mapping[str, str] | None = None
+    """Keyword → value, continuation lines joined by a blank; None if there is no block."""
+    header_faults: tuple[str, ...] = ()
+    """What is malformed in the block, each in one sentence."""
+    named_programs: tuple[str, ...] = ()
+    """Programs that may be the daemon (`/usr/sbin/snmpd`), without shells and everyday tools."""
+    named_pid_files: tuple[str, ...] = ()
+    """`/run/snmpd.pid`, as written: `/var/run` is not turned into `/run`."""
+
+
+def find(word: str, root: str = "/") -> Script:
+    """Find the script that a user means; raises ScriptError.
+
+    A bare name is looked up in `/etc/init.d` inside the root, then in the working directory. A
+    path is looked up inside the root, then on the host, from where it will be carried into the
+    sandbox under the same path. A host path that leads into the root means the file in there.
+    """
+    root = os.path.realpath(root)
+    if not word:
+        message = "an empty word names no script"
+        raise ScriptError(message)
+    try:
+        path, source = _locate(word, root)
+        content = _read(word, source)
+    except (OSError, ValueError) as error:
+        message = f"{word}: cannot be read: {_reason(error)}"
+        raise ScriptError(message) from error
+    return _examine(word, root, path, source, content)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):  # a NUL in the name
+        return str(error)
+    if error.errno == errno.ELOOP:
+        return "its links lead in a circle"
+    return (error.strerror or str(error)).lower()
+
+
+# --- where it lies -------------------------------------------------------------------------------
+
+
+def _locate(word: str, root: str) -> tuple[str, str]:
+    """Path inside the root, and the file on the host."""
+    for base, path in _candidates(word, root):
+        try:
+            inside = _resolve(base, path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return path, os.path.join(base, inside.lstrip("/"))
+    raise ScriptError(_not_found(word, root))
+
+
+def _candidates(word: str, root: str) -> Iterator[tuple[str, str]]:
+    """(root, absolute path inside it), the likeliest first."""
+    if "/" not in word:
+        yield root, f"{INIT_D}/{word}"
+    absolute = _absolute(word)
+    if root != "/":
+        if "/" in word:
+            yield root, os.path.normpath("/" + word.lstrip("/"))
+            yield root, absolute
+        if absolute.startswith(root + "/"):
+            yield root, absolute.removeprefix(root)
+    yield "/", absolute
+
+
+def _absolute(word: str) -> str:
+    """Absolute, the last link kept; `..` is followed as the kernel does, not by the text."""
+    path = os.path.join(os.getcwd(), word)
+    folder, last = os.path.split(path.rstrip("/"))
+    if ".." in folder.split("/"):
+        folder = os.path.realpath(folder)
+    return os.path.normpath(os.path.join(folder, last))
+
+
+def _resolve(root: str, path: str) -> str:
+    """The path without links, as a process whose root is `root` sees it; raises OSError."""
+    done: list[str] = []
+    todo = path.split("/")[::-1]
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        target = _link_target(os.path.join(root, *done, part))
+        if target is None:
+            done.append(part)
+            continue
+        links += 1
+        if links > 40:  # the kernel's own limit
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if target.startswith("/"):
+            done.clear()
+        todo.extend(target.split("/")[::-1])
+    return "/" + "/".join(done)
+
+
+def _link_target(path: str) -> str | None:
+    """None for what is no link; raises OSError."""
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return None
+        raise
+
+
+def _not_found(word: str, root: str) -> str:
+    if "/" in word:
+        return f"{word}: no such file" + (f", neither in {root} nor here" if root != "/" else "")
+    folder = os.path.join(root, INIT_D.lstrip("/"))
+    for unit in ("etc/systemd/system", "lib/systemd/system", "usr/lib/systemd/system"):
+        path = os.path.join(root, unit, word.removesuffix(".service") + ".service")
+        if os.path.lexists(path):
+            return (
+                f"{word}: a systemd unit ({path}) and no init script: lsbcheck tests init scripts"
+            )
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        names = []
+    near = get_close_matches(word, names, n=3)
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    return f"{word}: no script of this name in {folder} or here{hint}"
+
+
+# --- whether it can be run -----------------------------------------------------------------------
+
+
+def _read(word: str, source: str) -> bytes:
+    """Its bytes; raises ScriptError for what is no executable file, OSError if unreadable."""
+    status = os.stat(source)
+    if stat.S_ISDIR(status.st_mode):
+        message = f"{word}: a directory, not a script"
+    elif not stat.S_ISREG(status.st_mode):
+        message = f"{word}: not a regular file"
+    elif os.path.basename(source) == "skeleton":
+        message = f"{word}: the example that scripts are copied from, there is nothing to check"
+    elif status.st_size == 0:
+        message = f"{word}: an empty file"
+    elif status.st_size > SIZE_LIMIT:
+        message = f"{word}: {status.st_size} bytes, no init script is as large as that"
+    elif not status.st_mode & 0o111:
+        message = f"{word}: not executable (chmod +x makes it so, if it is a script)"
+    else:
+        with open(os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return file.read(SIZE_LIMIT)
+    raise ScriptError(message)
+
+
+def _examine(word: str, root: str, path: str, source: str, content: bytes) -> Script:
+    interpreter = _interpreter(word, content, root)
+    text = _decoded(word, content)
+    header, faults = parse_header(text)
+    if header is not None and header.get("Provides", "").split() == ["skeleton"]:
+        message = (
+            f"{word}: its header says 'Provides: skeleton', so it is the example that scripts are "
+            "copied from; a real service has a name of its own there"
+        )
+        raise ScriptError(message)
+    name = _name(path)
+    programs, pid_files = named_paths(text, path)
+    return Script(name, path, source, text, interpreter, header, faults, programs, pid_files)
+
+
+def _name(path: str) -> str:
+    """Its last part, without the order of a runlevel's link (`S01`)."""
+    folder, name = os.path.split(path)
+    if re.fullmatch(r"rc[0-6S]\.d", os.path.basename(folder)):
+        return re.sub(r"^[SK]\d\d(?=.)", "", name)
+    return name
+
+
+def _decoded(word: str, content: bytes) -> str:
+    """Its text; old scripts have a name in Latin-1 in a comment, a binary has much more."""
+    controls = sum(byte < 0x20 and byte not in b"\t\n\v\f\r\b\x1b" for byte in content)
+    if b"\0" in content or controls > len(content) / 50:
+        message = f"{word}: not text"
+        raise ScriptError(message)
+    return content.decode("utf-8", "replace")
+
+
+def _interpreter(word: str, content: bytes, root: str) -> str:
+    """The program of the first line, as written; raises ScriptError if the kernel would fail."""
+    if content.startswith(b"\x7fELF"):
+        message = f"{word}: a compiled program, not a script"
+        raise ScriptError(message)
+    if content.startswith(b"\xef\xbb\xbf#!"):
+        message = f"{word}: a byte order mark stands before '#!', so the kernel refuses to run it"
+        raise ScriptError(message)
+    if not content.startswith(b"#!"):
+        if b"\0" in content:
+            message = f"{word}: not text"
+        else:
+            message = f"{word}: the first line names no interpreter ('#!/bin/sh'), so the kernel "
+            message += "refuses to run it"
+        raise ScriptError(message)
+    first = content[2:].split(b"\n", 1)[0]
+    words = os.fsdecode(first.strip(b" \t")).replace("\t", " ").split(" ", 1)
+    _require_interpreter(word, words[0], root)
+    if os.path.basename(words[0]) == "env" and len(words) > 1:
+        _require_program_of_env(word, words[1].strip(), root)
+    return words[0]
+
+
+def _require_interpreter(word: str, interpreter: str, root: str) -> None:
+    if interpreter.rstrip("\r") == "":
+        message = f"{word}: the first line has '#!' but no interpreter"
+    elif interpreter.endswith("\r"):
+        message = (
+            f"{word}: its lines end in CR LF, so the kernel looks for an interpreter called "
+            f"{interpreter!r}"
+        )
+    elif not _is_program(root, interpreter):
+        where = "" if root == "/" else f" in {root}"
+        message = f"{word}: its interpreter {interpreter} is not there{where}"
+    else:
+        return
+    raise ScriptError(message)
+
+
+def _require_program_of_env(word: str, arguments: str, root: str) -> None:
+    """`#!/usr/bin/env perl`: env is there, but perl may not be."""
+    program = arguments.removeprefix("-S ").strip()
+    if arguments.startswith("-S "):
+        program = program.split()[0] if program else ""
+    if program.startswith("-") or "=" in program or not program:
+        return
+    folders = ("",) if "/" in program else ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
+    places = [f"{folder}/{program}" if folder else program for folder in folders]
+    places += [] if "/" in program else [f"/usr/local/sbin/{program}", f"/usr/local/bin/{program}"]
+    if not any(_is_program(root, place) for place in places):
+        where = "" if root == "/" else f" in {root}"
+        message = f"{word}: its interpreter {program} is not there{where}"
+        raise ScriptError(message)
+
+
+def _is_program(root: str, path: str) -> bool:
+    """Whether a process inside the root, working in `/`, could execute it."""
+    try:
+        status = os.stat(os.path.join(root, _resolve(root, path).lstrip("/")))
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
+
+
+# --- the LSB header ------------------------------------------------------------------------------
+
+_BEGIN, _END = "### BEGIN INIT INFO", "### END INIT INFO"
+_CANONICAL = {keyword.lower(): keyword for keyword in KEYWORDS}
+_SCRIPTS_WANTED = ("Required-Start", "Required-Stop", "Should-Start", "Should-Stop")
+_FACILITIES = frozenset({"local_fs", "remote_fs", "network", "syslog", "time"})
+"""System facilities that are hardly the name of a script, as `named` and `portmap` are."""
+
+
+def parse_header(text: str) -> tuple[Mapping[str, str] | None, tuple[str, ...]]:
+    """The LSB header block of a script, and its faults, each in one sentence.
+
+    Keywords are matched in any case, as insserv does, and given in the specification's spelling.
+    Of a keyword that comes twice the first wins. Without a block the result is `(None, ())`.
+    """
+    lines = [line.rstrip() for line in text.split("\n")]
+    if _BEGIN not in lines:
+        return None, ()
+    start = lines.index(_BEGIN) + 1
+    header: dict[str, str] = {}
+    faults: list[str] = []
+    last = ""
+    for number, line in enumerate(lines[start:], start + 1):
+        if line == _END:
+            break
+        if not line.startswith("#"):
+            faults.append(f"the header has no '{_END}' before line {number}")
+            break
+        last = _header_line(line, number, last, header, faults)
+    else:
+        faults.append(f"the header has no '{_END}'")
+    for keyword, value in header.items():
+        faults.extend(_value_faults(keyword, value))
+    return header, tuple(faults)
+
+
+def _header_line(
+    line: str, number: int, last: str, header: dict[str, str], faults: list[str]
+) -> str:
+    """Take one line in; return the keyword that a following line would continue."""
+    if last == "Description" and re.match(r"#(?:\t| {2})", line):
+        header[last] = f"{header[last]} {line[1:].strip()}".strip()
+        return last
+    match = re.match(r"# ?\s*([A-Za-z][A-Za-z0-9_-]*)\s*:\s*(.*)$", line)
+    if match is None:
+        if line != "#":
+            faults.append(f"line {number} of the header is not '# Keyword: value'")
+        return last
+    keyword = _CANONICAL.get(match[1].lower(), match[1])
+    if keyword not in KEYWORDS and not keyword.lower().startswith("x-"):
+        faults.append(f"line {number}: '{keyword}' is no keyword of LSB and does not begin with X-")
+    if keyword in header:
+        faults.append(f"line {number}: '{keyword}' comes twice")
+        return ""
+    header[keyword] = match[2].strip()
+    return keyword
+
+
+def _value_faults(keyword: str, value: str) -> Iterator[str]:
+    if keyword in ("Default-Start", "Default-Stop"):
+        for level in value.split():
+            if level not in set("0123456Ss"):
+                yield f"'{level}' in {keyword} is no runlevel (0 to 6 or S, each a word)"
+    if keyword in _SCRIPTS_WANTED:
+        for facility in value.split():
+            if facility in _FACILITIES:
+                yield f"'{facility}' in {keyword} is a system facility and needs its '$'"
+
+
+# --- what the text names -------------------------------------------------------------------------
+
+_UNKNOWN = "\0"
+_VALUE_LIMIT = 256
+_LINE_LIMIT = 4096
+_REFERENCE = re.compile(
+    r"\$\{(?P<name>[A-Za-z_]\w{0,99}|0)(?:(?P<how>:?[-=+?]|%%?|##?)(?P<word>[^{}$`]*))?\}"
+    r"|\$(?P<plain>[A-Za-z_]\w{0,99}|0)"
+    r"|\$\(\s*basename\s(?P<base>[^()`$]*)\)"
+    r"|`\s*basename\s(?P<old_base>[^`$]*)`"
+)
+_ASSIGNMENT = re.compile(
+    r"(?<![\w./$-])([A-Za-z_]\w{0,99})=((?:\"[^\"]*\"|'[^']*'|[^\s\"';|&()<>])*)"
+)
+_PATH = re.compile(r"(?:^|(?<=[\s=(`<>|&!]))/[\w.+@%,~/-]+(?=$|[\s=)`<>|&])")
+_QUOTES = str.maketrans("", "", "\"'")
+_PROGRAM_VARIABLE = re.compile(r"(?i)(daemon|prog|program|exec|executable|binary|bin|server)")
+_PID_VARIABLE = re.compile(r"(?i)\w*pid_?file|(\w+_)?pid")
+_PROGRAM_FOLDERS = frozenset({"bin", "sbin", "libexec", "games"})
+_DATA = re.compile(
+    r"\.(conf|cfg|ini|d|so|sh|log|sock|socket|lock|txt|xml|properties|ctl|key|pem|db)$"
+)
+_INTERPRETERS = re.compile(
+    r"(python|perl|ruby|lua|tclsh|wish|php|guile|node|nodejs|java|mono|mawk|gawk|awk)[\d.]*"
+    r"|(ba|da|z|k|mk|c|tc|fi|a)?sh|busybox|env"
+)
+_TOOLS = frozenset(
+    """
+    [ adduser addgroup basename cat chgrp chmod chown chroot cmp cp cut date dd df dirname dmesg
+    du echo egrep expr false fgrep find flock fuser getent getopt grep groupadd head hostname id
+    ifconfig initctl insmod install invoke-rc.d ionice ip kill killall killproc ldconfig ln
+    log_end_msg logger ls lsmod lsof md5sum mkdir mkfifo mknod mktemp modprobe mount mountpoint mv
+    nice nohup pgrep pidof pidofproc pkill printf ps pwd readlink realpath renice restorecon rm
+    rmdir rmmod run-parts runuser runlevel sed seq service setsid sleep sort ss stat
+    start-stop-daemon status stty su sudo swapoff swapon sync sysctl systemctl systemd-detect-virt
+    systemd-tmpfiles tail tar tee telinit test timeout touch tr true tty tput udevadm ulimit umask
+    umount uname uniq update-rc.d useradd usermod usleep wc which who whoami xargs
+    """.split()  # noqa: SIM905 - one name a line would take 130 lines
+)
+
+
+def named_paths(text: str, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(programs, pid files) that the text names, in the order of their first mention.
+
+    Simple assignments are followed (`DAEMON=/usr/sbin/$NAME`); a path with a part that is not
+    known from the text is left out. `path` is the script's own, its `$0`.
+    """
+    values = {"0": path}
+    found = _Mentions()
+    for line in text.replace("\\\n", "").split("\n"):
+        if len(line) > _LINE_LIMIT:
+            continue
+        comment = re.match(r"#\s*(pidfile|processname):\s*(\S+)\s*$", line)
+        if comment is not None:
+            found.add(comment[2], comment[1])
+        for piece in _code(line).split(";"):
+            _mentions_of(piece, values, found)
+    if "init-d-script" in text.split("\n", 1)[0]:
+        _init_d_script_defaults(values, found)
+    return tuple(found.programs), tuple(found.pid_files)
+
+
+class _Mentions:
+    """Paths by what they are; dicts, since they keep an order and no path twice."""
+
+    def __init__(self) -> None:
+        self.programs: dict[str, None] = {}
+        self.pid_files: dict[str, None] = {}
+
+    def add(self, path: str, variable: str = "") -> None:
+        """Sort a path in; the variable that holds it tells more than the path itself."""
+        if _PATH.fullmatch(path) is None or path.endswith("/"):
+            return
+        parts = path.split("/")
+        if path.endswith(".pid") or (variable and _PID_VARIABLE.fullmatch(variable)):
+            self.pid_files[path] = None
+        elif parts[-1] in _TOOLS or _INTERPRETERS.fullmatch(parts[-1]):
+            return
+        elif variable in ("DAEMON", "processname") or _is_program_path(parts, variable):
+            self.programs[path] = None
+
+
+def _is_program_path(parts: list[str], variable: str) -> bool:
+    if parts[-1] in _PROGRAM_FOLDERS or _DATA.search(parts[-1]):
+        return False
+    return not _PROGRAM_FOLDERS.isdisjoint(parts[:-1]) or bool(
+        _PROGRAM_VARIABLE.fullmatch(variable)
+    )
+
+
+def _code(line: str) -> str:
+    """The line without its comment."""
+    for match in re.finditer(r"(?:^|(?<=\s))#", line):
+        before = line[: match.start()]
+        if before.count('"') % 2 == 0 and before.count("'") % 2 == 0:
+            return before
+    return line
+
+
+def _mentions_of(piece: str, values: dict[str, str], found: _Mentions) -> None:
+    piece = _expand(piece, values)
+    for name, quoted in _ASSIGNMENT.findall(piece):
+        value = quoted.translate(_QUOTES)
+        if _UNKNOWN in value or "$" in value or len(value) > _VALUE_LIMIT:
+            values.pop(name, None)
+        else:
+            values[name] = value
+            found.add(value.split(" ", 1)[0], name)
+    for path in _PATH.findall(piece.translate(_QUOTES)):
+        found.add(path)
+
+
+def _expand(piece: str, values: Mapping[str, str]) -> str:
+    """Replace what is known, from the inside out; the rest holds `_UNKNOWN` or stays as it is."""
+    for _ in range(6):
+        expanded = _REFERENCE.sub(lambda match: _value_of(match, values), piece)
+        if expanded == piece or len(expanded) > 64 * _LINE_LIMIT:
+            break
+        piece = expanded
+    return piece
+
+
+def _value_of(match: re.Match[str], values: Mapping[str, str]) -> str:
+    base = match["base"] or match["old_base"]
+    if base is not None:
+        return _basename(base.split())
+    if match["plain"] is not None:
+        return values.get(match["plain"], _UNKNOWN)
+    return _modified(values.get(match["name"]), match["how"] or "", match["word"] or "")
+
+
+def _basename(words: list[str]) -> str:
+    """As basename(1) with an optional suffix."""
+    words = [word.strip("\"'") for word in words if word != "--"]
+    if not words or _UNKNOWN in words[0]:
+        return _UNKNOWN
+    name = os.path.basename(words[0].rstrip("/"))
+    return name.removesuffix(words[1]) if len(words) > 1 else name
+
+
+def _modified(value: str | None, how: str, word: str) -> str:  # noqa: PLR0911 - one case a line
+    """`${NAME}` with one of the shell's modifiers; `word` is what follows it."""
+    word = word.strip("\"'")
+    match how:
+        case ":-" | ":=":
+            return value or word
+        case "-" | "=":
+            return word if value is None else value
+        case ":+" | "+":
+            return word if value else ""
+        case _ if value is None:
+            return _UNKNOWN
+        case "##" if word == "*/":
+            return os.path.basename(value)
+        case "%" if word == "/*":
+            return os.path.dirname(value)
+        case "%" | "%%" if not re.search(r"[*?\[]", word):
+            return value.removesuffix(word)
+        case "#" | "##" if not re.search(r"[*?\[]", word):
+            return value.removeprefix(word)
+        case "" | ":?" | "?":
+            return value
+        case _:
+            return _UNKNOWN
+
+
+def _init_d_script_defaults(values: Mapping[str, str], found: _Mentions) -> None:
+    """What Debian's init-d-script(5) fills in: NAME from DAEMON, PIDFILE from NAME."""
+    name = values.get("NAME") or os.path.basename(values.get("DAEMON", ""))
+    if name and not values.get("PIDFILE"):
+        found.add(f"/run/{name}.pid")
