@@ -20,7 +20,7 @@ from ocfkit.linux import cgroups, process
 from ocfkit.linux.namespaces import CLONE_NEWPID, fork_into
 
 GROUP_PREFIX = "lsbcheck-"
-"""Names our control groups: prefix, pid and start time of the server that made them."""
+"""Names our control groups: prefix, then pid namespace, pid and start time of their server."""
 MESSAGE = 65536
 _CPU_WEIGHT = 25  # a quarter of what any other group gets
 
@@ -64,7 +64,8 @@ class Server:
         self.processes = int(str(wanted["processes"]))
         self.memory = int(str(wanted["memory"]))
         me = process.stat(os.getpid())
-        self.tree = cgroups.Tree(cgroups.hierarchies(), f"{GROUP_PREFIX}{me.pid}-{me.start}")
+        name = f"{GROUP_PREFIX}{_pid_namespace()}-{me.pid}-{me.start}"
+        self.tree = cgroups.Tree(cgroups.hierarchies(), name)
         self.tree.share()
         self.tree.limit(memory=self.memory, cpu_weight=_CPU_WEIGHT)
         self.made = 0
@@ -159,10 +160,16 @@ def sweep() -> list[str]:
     return swept
 
 
+def _pid_namespace() -> str:
+    """A number without which a pid means nothing: containers may share the control groups."""
+    return str(os.stat("/proc/self/ns/pid").st_ino)
+
+
 def _alive(name: str) -> bool:
-    pid, _, start = name.removeprefix(GROUP_PREFIX).partition("-")
-    if not (pid.isdecimal() and start.isdecimal()):
-        return True  # not a name of ours
+    namespace, _, rest = name.removeprefix(GROUP_PREFIX).partition("-")
+    pid, _, start = rest.partition("-")
+    if namespace != _pid_namespace() or not (pid.isdecimal() and start.isdecimal()):
+        return True  # not a name of ours, or nothing that can be told from here
     try:
         return process.stat(int(pid)).start == int(start)
     except OSError:
