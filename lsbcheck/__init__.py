@@ -5,4 +5,6 @@ itinerary of scenarios in sandboxes (`itinerary`, `sandbox`), what was seen is w
 (`transcript`), rules judge it (`rules`), and the user gets a report (`report`).
 """
 
-__version__ = "0.1.0"
+from ocfkit import __version__
+
+__all__ = ["__version__"]

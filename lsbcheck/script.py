@@ -4,9 +4,6 @@
 none. Nothing is run here.
 """
 
-# A path here is text that may belong to another root, and is kept as it was written:
-# ruff: noqa: PTH109, PTH115, PTH116, PTH118, PTH119, PTH120, PTH123, PTH208
-
 from __future__ import annotations
 
 import errno
@@ -100,7 +97,7 @@ def _locate(word: str, root: str) -> tuple[str, str]:
     """Path inside the root, and the file on the host."""
     for base, path in _candidates(word, root):
         try:
-            inside = _resolve(base, path)
+            inside = resolve(base, path)
         except (FileNotFoundError, NotADirectoryError):
             continue
         return path, os.path.join(base, inside.lstrip("/"))
@@ -130,7 +127,7 @@ def _absolute(word: str) -> str:
     return os.path.normpath(os.path.join(folder, last))
 
 
-def _resolve(root: str, path: str) -> str:
+def resolve(root: str, path: str) -> str:
     """The path without links, as a process whose root is `root` sees it; raises OSError."""
     done: list[str] = []
     todo = path.split("/")[::-1]
@@ -298,7 +295,7 @@ def _require_program_of_env(word: str, arguments: str, root: str) -> None:
 def _is_program(root: str, path: str) -> bool:
     """Whether a process inside the root, working in `/`, could execute it."""
     try:
-        status = os.stat(os.path.join(root, _resolve(root, path).lstrip("/")))
+        status = os.stat(os.path.join(root, resolve(root, path).lstrip("/")))
     except (OSError, ValueError):
         return False
     return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
@@ -410,7 +407,7 @@ _TOOLS = frozenset(
     start-stop-daemon status stty su sudo swapoff swapon sync sysctl systemctl systemd-detect-virt
     systemd-tmpfiles tail tar tee telinit test timeout touch tr true tty tput udevadm ulimit umask
     umount uname uniq update-rc.d useradd usermod usleep wc which who whoami xargs
-    """.split()  # noqa: SIM905 - one name a line would take 130 lines
+    """.split()
 )
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import lsbcheck
 import ocfkit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,10 +96,6 @@ def test_the_installed_lsbcheck_carries_the_pages_of_its_rules(installed: Path) 
     done = run([installed / "lsbcheck", "--explain", "start-succeeds"])
     assert done.stdout == (ROOT / "lsbcheck/rules/pages/start-succeeds.md").read_text("utf-8")
     assert done.returncode == 0
-
-
-def test_there_is_one_version() -> None:
-    assert lsbcheck.__version__ == ocfkit.__version__
 
 
 def modules() -> Iterator[str]:

@@ -1,0 +1,29 @@
+"""Root file systems with real Debian services in them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.services import roots
+
+
+def debian(name: str) -> Path:
+    """Return the root of that name, or skip where it cannot be built."""
+    if not shutil.which("debootstrap"):
+        pytest.skip("debootstrap is missing: apt-get install debootstrap")
+    return roots.root(name)
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The root with the scripts that every CI run looks at."""
+    return debian("sample")
+
+
+@pytest.fixture(scope="session")
+def fresh() -> Path:
+    """A Debian 12 on which nobody has worked yet."""
+    return debian("fresh")
