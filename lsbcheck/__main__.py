@@ -6,21 +6,19 @@ process.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
-import re
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from types import FrameType
 from typing import Literal, NoReturn, Protocol, TextIO
 
-from lsbcheck import __version__, check, exitcodes
+from lsbcheck import check, exitcodes
+from lsbcheck.arguments import Arguments, WrongCallError, parse
 from lsbcheck.check import Options, Report, Step
 from lsbcheck.exitcodes import ExitCode
 from lsbcheck.report import Setting
@@ -30,29 +28,9 @@ from lsbcheck.report.keep import LogFolder
 from lsbcheck.report.progress import Progress
 from lsbcheck.report.text import TextReport
 from lsbcheck.report.visible import lines_of, visible
-from lsbcheck.rules import PROFILES, RULES, Profile, Rule, by_id, page
+from lsbcheck.rules import RULES, Rule, by_id, page
 from lsbcheck.sandbox.interface import Backend, SandboxUnavailable
 from lsbcheck.script import Script, ScriptError, find
-
-DESCRIPTION = """\
-Check init scripts against the rules that Pacemaker relies on. Each script is run in private
-machines that are made for it and thrown away; nothing on this host is changed. Every verdict
-comes with its proof.
-"""
-
-EPILOG = f"""\
-examples:
-  lsbcheck snmpd                          /etc/init.d/snmpd, the eight rules of LSB decide
-  lsbcheck --profile pacemaker ./webd     three rules more that Pacemaker suffers from
-  lsbcheck --rule 3 --rule 5 -v snmpd     two rules only, every call shown
-  lsbcheck /etc/init.d/*                  all of them, with a summary at the end
-  lsbcheck --format json snmpd | jq '.scripts[].rules[] | select(.verdict == "fail") | .id'
-  lsbcheck --prepare "sed -i s/ENABLED=no/ENABLED=yes/ /etc/default/foo" foo
-
-exit codes:
-{"".join(f"  {code:<4} {meaning}{chr(10)}" for code, meaning in exitcodes.MEANINGS.items())}\
-With several scripts the first of 2, 1, 3, 0 that occurs; 4 if none could be run.
-"""
 
 
 class Checker(Protocol):
@@ -70,35 +48,6 @@ class Checker(Protocol):
         ...
 
 
-class Arguments(argparse.Namespace):
-    """The parsed command line, so that the type checkers know it."""
-
-    scripts: list[str]
-    rules: list[str] | None
-    profile: Profile
-    timeout: float
-    stop_timeout: float
-    script_timeout: float | None
-    settle: float
-    jobs: int
-    sandbox: Literal["auto", "namespace", "none"]
-    root: str
-    prepare: str | None
-    allow_live: bool
-    throw_away: bool
-    format: Literal["text", "json"]
-    color: Literal["auto", "always", "never"]
-    verbose: bool
-    keep: str | None
-    """None without the option, "" without a folder."""
-    list_rules: bool
-    explain: str | None
-
-
-class WrongCallError(Exception):
-    """The call cannot be carried out; its arguments are the sentences that say why."""
-
-
 def main(
     argv: Sequence[str] | None = None,
     *,
@@ -108,7 +57,7 @@ def main(
     """Run the command and return its exit code; a test passes its own `checker` and `backends`."""
     verbose = True
     try:
-        arguments = _parsed(argv)
+        arguments = parse(argv)
         verbose = arguments.verbose
         with _surviving_encodings(), _signals_as_interrupts():
             return _run(arguments, checker or check.check_all, backends or backend_for)
@@ -140,212 +89,6 @@ def backend_for(arguments: Arguments) -> Backend:
     from lsbcheck.sandbox.namespace import NamespaceBackend  # noqa: PLC0415
 
     return NamespaceBackend(root=arguments.root)
-
-
-# --- the command line ----------------------------------------------------------------------------
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options, with their help."""
-    made = argparse.ArgumentParser(
-        prog="lsbcheck",
-        usage="lsbcheck [OPTION]... SCRIPT...",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = made.add_argument
-    add(
-        "scripts",
-        nargs="*",
-        metavar="SCRIPT",
-        help="a name in /etc/init.d (snmpd) or a path",
-    )
-    _add_choices(made)
-    _add_limits(made)
-    _add_machine(made)
-    _add_output(made)
-    return made
-
-
-def _add_choices(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("what is checked")
-    group.add_argument(
-        "--rule",
-        dest="rules",
-        action="append",
-        metavar="ID",
-        help="only this rule, by id or number (1 to 8); may be repeated. The chosen rules decide "
-        "the exit code, whatever the profile",
-    )
-    group.add_argument(
-        "--profile",
-        choices=PROFILES,
-        default="lsb",
-        help="the rules that decide the exit code; all are run and shown (default: %(default)s)",
-    )
-    group.add_argument(
-        "--list-rules", action="store_true", help="list the rules with their profiles, and end"
-    )
-    group.add_argument("--explain", metavar="ID", help="show the page of a rule, and end")
-
-
-def _add_limits(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("limits; SECONDS is a number, or 500ms, 20s, 2min")
-    group.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="for one call of the script (default: 60)",
-    )
-    group.add_argument(
-        "--stop-timeout",
-        type=_seconds,
-        default=100.0,
-        metavar="SECONDS",
-        help="for a stop that is made to fail (default: 100)",
-    )
-    group.add_argument(
-        "--script-timeout",
-        type=_seconds,
-        metavar="SECONDS",
-        help="for everything about one script (default: none)",
-    )
-    group.add_argument(
-        "--settle",
-        type=_seconds,
-        default=0.5,
-        metavar="SECONDS",
-        help="how long the processes must be unchanged to count as settled (default: 0.5)",
-    )
-    group.add_argument(
-        "--jobs",
-        "-j",
-        type=_jobs,
-        default=default_jobs(),
-        metavar="N",
-        help="scripts checked at the same time (default: %(default)s)",
-    )
-
-
-def _add_machine(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("the machine that a script runs in")
-    group.add_argument(
-        "--sandbox",
-        choices=("auto", "namespace", "none"),
-        default="auto",
-        help="auto takes one that isolates; none runs on this very machine (default: %(default)s)",
-    )
-    group.add_argument(
-        "--this-machine-may-be-thrown-away",
-        dest="throw_away",
-        action="store_true",
-        help="your word for --sandbox none: nobody needs this machine afterwards",
-    )
-    group.add_argument(
-        "--root", default="/", metavar="DIR", help="a root file system other than the host's"
-    )
-    group.add_argument(
-        "--prepare",
-        metavar="COMMAND",
-        help="shell command to run in each fresh sandbox before the script, for example to enable "
-        "a service; stands in the report",
-    )
-    group.add_argument(
-        "--allow-live",
-        action="store_true",
-        help="check a script although its service is running on this host",
-    )
-
-
-def _add_output(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("output")
-    group.add_argument(
-        "--format", choices=("text", "json"), default="text", help="(default: %(default)s)"
-    )
-    group.add_argument(
-        "--color",
-        "--colour",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="auto: on a terminal, unless NO_COLOR is set (default: %(default)s)",
-    )
-    group.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="show every call that was made; a traceback if lsbcheck itself fails",
-    )
-    group.add_argument(
-        "--keep",
-        nargs="?",
-        const="",
-        metavar="DIR",
-        help="keep the whole transcript and every output in DIR, a new or empty folder "
-        "(default: a new one in the folder for temporary files)",
-    )
-    group.add_argument("--version", action="version", version=f"lsbcheck {__version__}")
-
-
-def default_jobs() -> int:
-    """Twice the processors: a script that is checked mostly waits."""
-    return min(2 * len(os.sched_getaffinity(0)), 8)
-
-
-def _jobs(word: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", word) or int(word) == 0:
-        message = f"{word!r} is not a number of scripts (1 or more)"
-        raise argparse.ArgumentTypeError(message)
-    return int(word)
-
-
-_UNITS = {"": 1, "ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
-
-
-def _seconds(word: str) -> float:
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]*)", word.strip())
-    if match is None or match[2] not in _UNITS or float(match[1]) == 0:
-        message = f"{word!r} is not a time above zero such as 20, 0.5, 500ms, 20s or 2min"
-        raise argparse.ArgumentTypeError(message)
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def _parsed(argv: Sequence[str] | None) -> Arguments:
-    """The options; raises WrongCallError for a combination that makes no sense."""
-    arguments = parser().parse_intermixed_args(argv, Arguments())
-    if arguments.list_rules or arguments.explain is not None:
-        return arguments
-    if arguments.sandbox == "none" and not arguments.throw_away:
-        message = (
-            "--sandbox none lets the script do as it likes to this machine; say "
-            "--this-machine-may-be-thrown-away as well if that is true"
-        )
-        raise WrongCallError(message)
-    if not Path(arguments.root).is_dir():
-        message = f"--root {arguments.root}: no such directory"
-        raise WrongCallError(message)
-    arguments.root = os.path.realpath(arguments.root)
-    if arguments.sandbox == "none" and arguments.root != "/":
-        message = "--sandbox none runs on this machine and has no other --root"
-        raise WrongCallError(message)
-    _give_back_script(arguments)
-    if not arguments.scripts:
-        message = "name a script: lsbcheck snmpd, or lsbcheck /etc/init.d/snmpd (--help tells more)"
-        raise WrongCallError(message)
-    return arguments
-
-
-def _give_back_script(arguments: Arguments) -> None:
-    """`--keep snmpd`: the word is a script and not a folder, if it names one or if none is left."""
-    if arguments.keep and not Path(arguments.keep).is_dir():
-        with contextlib.suppress(ScriptError):
-            find(arguments.keep, arguments.root)
-            arguments.scripts.insert(0, arguments.keep)
-            arguments.keep = ""
-        if not arguments.scripts:
-            arguments.scripts, arguments.keep = [arguments.keep], ""
 
 
 # --- the run -------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ import pytest
 
 import lsbcheck
 from lsbcheck import exitcodes
-from lsbcheck.__main__ import Arguments, default_jobs, main
+from lsbcheck.__main__ import main
+from lsbcheck.arguments import Arguments, default_jobs
 from lsbcheck.check import Options, Report, Step
 from lsbcheck.rules import RULES, Judgement, Verdict
 from lsbcheck.sandbox.interface import Backend, Sandbox, SandboxUnavailable, Watch

@@ -12,15 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lsbcheck.script import (
-    KEYWORDS,
-    SIZE_LIMIT,
-    Script,
-    ScriptError,
-    find,
-    named_paths,
-    parse_header,
-)
+from lsbcheck.header import KEYWORDS, parse_header
+from lsbcheck.mentions import named_paths
+from lsbcheck.script import SIZE_LIMIT, Script, ScriptError, find
 
 PLAIN = "#!/bin/sh\nexit 0\n"
 
