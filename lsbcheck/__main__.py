@@ -30,7 +30,7 @@ from lsbcheck.report.text import TextReport
 from lsbcheck.report.visible import lines_of, visible
 from lsbcheck.rules import RULES, Rule, by_id, page
 from lsbcheck.sandbox.interface import Backend, SandboxUnavailable
-from lsbcheck.script import Script, ScriptError, find
+from lsbcheck.script import Script, ScriptError, find, is_no_service
 
 
 class Checker(Protocol):
@@ -118,6 +118,7 @@ class _Run:
             sandbox="none" if arguments.sandbox == "none" else "namespace",
             root=arguments.root,
             prepare=arguments.prepare,
+            allow_live=arguments.allow_live,
         )
         self._options = Options(
             timeout=arguments.timeout,
@@ -266,7 +267,13 @@ def _found(words: Sequence[str], root: str) -> list[Script]:
         try:
             scripts.append(find(word, root))
         except ScriptError as error:
-            faults.append(str(error))
+            if len(words) > 1 and is_no_service(word):
+                _complain(f"{word}: passed over, no service by its name")
+            else:
+                faults.append(str(error))
+    if not scripts and not faults:
+        message = "no script is left to check"
+        raise WrongCallError(message)
     if faults:
         if len(words) > 1:
             faults.append(f"nothing was run: {len(faults)} of {len(words)} words cannot be checked")
@@ -290,7 +297,7 @@ def _log_folder(keep: str | None) -> LogFolder | None:
 def _chosen(words: Sequence[str] | None) -> tuple[str, ...] | None:
     if words is None:
         return None
-    ids = {_rule(part).id for word in words for part in word.split(",")}
+    ids = {_rule(part).id for word in words for part in word.split(",") if part.strip()}
     return tuple(rule.id for rule in RULES if rule.id in ids)
 
 

@@ -69,6 +69,12 @@ def named_paths(text: str, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]
     return tuple(found.programs), tuple(found.pid_files)
 
 
+def is_everyday(path: str) -> bool:
+    """Whether a program is one of those that every system runs all the time (`sleep`, `sh`)."""
+    name = os.path.basename(path)
+    return name in _TOOLS or _INTERPRETERS.fullmatch(name) is not None
+
+
 class _Mentions:
     """Paths by what they are; dicts, since they keep an order and no path twice."""
 
@@ -83,7 +89,7 @@ class _Mentions:
         parts = path.split("/")
         if path.endswith(".pid") or (variable and _PID_VARIABLE.fullmatch(variable)):
             self.pid_files[path] = None
-        elif parts[-1] in _TOOLS or _INTERPRETERS.fullmatch(parts[-1]):
+        elif is_everyday(path):
             return
         elif variable in ("DAEMON", "processname") or _is_program_path(parts, variable):
             self.programs[path] = None

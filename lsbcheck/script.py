@@ -17,6 +17,8 @@ from difflib import get_close_matches
 from lsbcheck.header import parse_header
 from lsbcheck.mentions import named_paths
 
+_LEFT_BESIDE = ("~", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".dpkg-bak", ".rpmnew", ".rpmsave")
+
 INIT_D = "/etc/init.d"
 """Where a bare name is looked up first."""
 
@@ -70,6 +72,16 @@ def find(word: str, root: str = "/") -> Script:
         message = f"{word}: cannot be read: {_reason(error)}"
         raise ScriptError(message) from error
     return _examine(word, root, path, source, content)
+
+
+def is_no_service(word: str) -> bool:
+    """Whether a file has a name of what lies in /etc/init.d beside the scripts.
+
+    `README`, Debian's `skeleton`, and what dpkg and editors leave: with several words these come
+    from a pattern (`/etc/init.d/*`), and are no mistake of the user.
+    """
+    name = os.path.basename(word)
+    return name in ("README", "skeleton") or name.endswith(_LEFT_BESIDE)
 
 
 def _reason(error: OSError | ValueError) -> str:

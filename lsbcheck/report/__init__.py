@@ -22,6 +22,19 @@ class Setting:
     root: str = "/"
     prepare: str | None = None
     """Command that ran in each fresh sandbox before the script."""
+    allow_live: bool = False
+
+    @property
+    def options(self) -> list[str]:
+        """The words of the command line that decided how the scripts were run."""
+        words: list[str] = []
+        if self.sandbox == "none":
+            words += ["--sandbox", "none", "--this-machine-may-be-thrown-away"]
+        if self.root != "/":
+            words += ["--root", self.root]
+        if self.prepare is not None:
+            words += ["--prepare", self.prepare]
+        return words + ["--allow-live"] * self.allow_live
 
     @property
     def counting(self) -> frozenset[str]:

@@ -1,7 +1,6 @@
 """The log folder of `--keep`: the whole transcript, and the output of every call as a file."""
 
 # pathlib knows no dir_fd:
-# ruff: noqa: PTH100, PTH102, PTH103, PTH112, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 

@@ -131,19 +131,14 @@ class TextReport:
 
     def _again(self, report: Report, rule: Rule) -> list[str]:
         """The call of lsbcheck that shows this rule alone."""
-        words = ["lsbcheck", "--rule", rule.id]
-        if self._setting.root != "/":
-            words += ["--root", self._setting.root]
-        if self._setting.prepare is not None:
-            words += ["--prepare", self._setting.prepare]
-        return [*words, report.script.path]
+        return ["lsbcheck", "--rule", rule.id, *self._setting.options, report.script.path]
 
     def _call(self, call: Call, indent: str = "  ") -> None:
         self._line(indent, ("bold", f"$ {command(call.argv)}"))
         inner = indent + "    "
         answer, limit = call.answer, ""
         if call.outcome != "no-answer":
-            answer, limit = f"{answer} after {call.seconds:.2f} s", f" (limit {call.limit:g} s)"
+            answer, limit = f"{answer} after {call.seconds:.2f} s", f" (limit {call.limit:.3g} s)"
         again = ", asked again alone" if call.asked_again else ""
         self._line(inner, ("bold", answer), ("dim", limit + again))
         self._output(call.output, inner)
@@ -190,7 +185,8 @@ class TextReport:
             (inner if rule in counting else outer).append(judgement.verdict)
         held = ", ".join(filter(None, (f"{inner.count('pass')} hold", _counts(inner))))
         sentence = (
-            f"of the {_number(len(counting), 'rule')} that count ({self._setting.basis}) {held}"
+            f"of the {_number(len(counting), 'rule')} that count{'s' * (len(counting) == 1)} "
+            f"({self._setting.basis}) {held}"
         )
         if outer:
             others = ", ".join(filter(None, (f"{outer.count('pass')} hold", _counts(outer))))
@@ -294,7 +290,7 @@ def _counts(verdicts: Sequence[Verdict]) -> str:
     words: Mapping[Verdict, str] = {
         "fail": "broken",
         "not-provoked": "not provoked",
-        "error": "without a verdict by an error of the checker",
+        "error": "without a verdict",
     }
     return ", ".join(
         f"{verdicts.count(verdict)} {word}"

@@ -255,17 +255,35 @@ class TestWrongCalls:
     def test_all_unusable_scripts_are_named_at_once_and_nothing_runs(
         self, fake: Fake, scripts: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
-        Path("README").write_text("text\n")
+        Path("notes").write_text("text\n")
         Path("bad\x1b[1mname").touch()
-        assert fake.run(scripts[0], "./README", "/", "./bad\x1b[1mname", scripts[1]) == 2
+        assert fake.run(scripts[0], "./notes", "/", "./bad\x1b[1mname", scripts[1]) == 2
         lines = capsys.readouterr().err.splitlines()
         assert lines == [
-            "lsbcheck: ./README: not executable (chmod +x makes it so, if it is a script)",
+            "lsbcheck: ./notes: not executable (chmod +x makes it so, if it is a script)",
             "lsbcheck: /: a directory, not a script",
             r"lsbcheck: ./bad\x1b[1mname: an empty file",
             "lsbcheck: nothing was run: 3 of 5 words cannot be checked",
         ]
         assert fake.arguments is None
+
+    def test_a_pattern_may_catch_what_lies_beside_the_scripts(
+        self, fake: Fake, scripts: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("README").write_text("text\n")
+        assert fake.run("./README", scripts[0], "./webd.dpkg-dist") == 0
+        assert capsys.readouterr().err.splitlines() == [
+            "lsbcheck: ./README: passed over, no service by its name",
+            "lsbcheck: ./webd.dpkg-dist: passed over, no service by its name",
+        ]
+
+    def test_a_readme_alone_is_a_wrong_call(
+        self, fake: Fake, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("README").write_text("text\n")
+        assert fake.run("./README") == 2
+        assert fake.run("./README", "./README") == 2
+        assert "no script is left to check" in capsys.readouterr().err
 
 
 class TestOptions:

@@ -219,7 +219,7 @@ class TestTable:
         one = Report(SCRIPT, Transcript(SCRIPT.path), {"lsb-header": FAIL})
         shown = text(one, setting=Setting(chosen=("lsb-header",)))
         assert "start-succeeds" not in shown
-        assert "of the 1 rule that count (the chosen rule) 0 hold, 1 broken" in shown
+        assert "of the 1 rule that counts (the chosen rule) 0 hold, 1 broken" in shown
 
     @pytest.mark.parametrize("columns", [50, 60, 80, 100])
     def test_fits_the_terminal(self, columns: int) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP)]  # run as a file, by ./dev corpus
 
+from tests.namespace.image import TREES, HostImage  # noqa: E402
 from tests.services import roots  # noqa: E402
 
 TABLE = Path(__file__).with_name("corpus.tsv")
@@ -238,8 +239,14 @@ def main() -> int:
     parser.add_argument("--show", action="store_true", help="print the rows")
     arguments = parser.parse_args()
     root = roots.root(arguments.root)
+    trees = (*TREES, str(root))
+    before = HostImage.take(trees)
     with hogs() if arguments.hog else contextlib.nullcontext():
         rows = run(root, scripts_of(root), "--jobs", arguments.jobs)
+    left = before.difference(HostImage.take(trees))
+    print(
+        "\n".join(left) or "the host is as it was: files, mounts, processes, groups, sysctls, net"
+    )
     if arguments.show:
         print("\n".join(row.text() for row in rows))
     if arguments.write:
@@ -249,7 +256,7 @@ def main() -> int:
         return 0
     wrong = differences(rows, read_table()[1]) if arguments.root == "sample" else []
     print("\n".join(wrong) or f"{len(rows)} scripts: verdicts as in the table")
-    return 1 if wrong else 0
+    return 1 if wrong or left else 0
 
 
 if __name__ == "__main__":

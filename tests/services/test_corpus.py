@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.namespace.image import TREES, HostImage
 from tests.services import corpus
 
 SAMPLE = [
@@ -43,10 +45,28 @@ SAMPLE = [
 """What CI runs of the table; the rest is for `./dev corpus`."""
 
 
+@dataclass(frozen=True)
+class Run:
+    rows: dict[str, corpus.Row]
+    left_on_the_host: list[str]
+
+
 @pytest.fixture(scope="module")
-def rows(sample: Path) -> dict[str, corpus.Row]:
-    """One run over the sample."""
-    return {row.script: row for row in corpus.run(sample, SAMPLE)}
+def run(sample: Path) -> Run:
+    """One run over the sample, between two images of the host."""
+    trees = (*TREES, str(sample))
+    before = HostImage.take(trees)
+    rows = {row.script: row for row in corpus.run(sample, SAMPLE)}
+    return Run(rows, before.difference(HostImage.take(trees)))
+
+
+@pytest.fixture(scope="module")
+def rows(run: Run) -> dict[str, corpus.Row]:
+    return run.rows
+
+
+def test_the_host_is_afterwards_as_it_was(run: Run) -> None:
+    assert run.left_on_the_host == []
 
 
 @pytest.mark.parametrize("script", SAMPLE)
