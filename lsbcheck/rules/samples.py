@@ -173,7 +173,7 @@ _HEALTHY: dict[str, tuple[Step, ...]] = {
     "cycle": (start(0), status(0), stop(0)),
     "start-failure": (FAILS, start(1, up=False)),
     "stop-failure": (SWALLOWED, start(0), stop(1, left=True)),
-    "second-start": (start(0), start_again(0)),
+    "second-start": (start(0), start_again(0), stop(0)),
     "crash": (start(0), status(1, up=False)),
     "suspended": (start(0), status(4)),
     "missing-program": (MISSING, start(5, up=False), status(3, up=False)),

@@ -15,7 +15,15 @@ from lsbcheck.rules.judging import (
     said,
     undecided,
 )
-from lsbcheck.rules.pacemaker import FALSE_START, HANGING_START, HANGING_STATUS, LOST_START
+from lsbcheck.rules.pacemaker import (
+    FAILED_STOP,
+    FALSE_START,
+    FALSE_STOP,
+    HANGING_START,
+    HANGING_STATUS,
+    HANGING_STOP,
+    LOST_START,
+)
 from lsbcheck.rules.registry import Judgement, rule
 from lsbcheck.rules.samples import (
     DAEMON,
@@ -29,6 +37,7 @@ from lsbcheck.rules.samples import (
     start,
     start_again,
     status,
+    stop,
 )
 from lsbcheck.transcript import Call, Fault, Process, ScenarioName, Service, Transcript
 
@@ -129,10 +138,13 @@ def missing_program(run: Transcript) -> Judgement:
     status_call = run["missing-program"].call("status")
     calls = (call,) if status_call is None else (call, status_call)
     if call.outcome == "exited" and call.code in {0, 5}:
-        remark = (
-            "5 would let Pacemaker move the service on at once; Debian's 0 hides that it is gone"
-        )
-        remarks = (remark,) if call.code == 0 else ()
+        remarks = ()
+        if call.code == 0:
+            remarks = (
+                "5 would let Pacemaker move the service on at once; Debian's 0 hides that it is gone",
+            )
+        if status_call is not None and status_call.succeeded:  # a script without a status
+            remarks += ("asked for its status, the script said 0 as well",)
         return holds(f"{said(call)} without the program", *calls, fault=fault, remarks=remarks)
     return broken(
         f"{said(call)} instead of 5 (not installed) or Debian's 0",
@@ -169,6 +181,8 @@ def missing_program(run: Transcript) -> Judgement:
         seen(second_start=(start(0), start_again(0, after=(DAEMON, process(200))))),
         seen(second_start=(start(0), start_again(0, after=(process(200),)))),
         seen(second_start=(start(0), start_again(0, after=()))),
+        # The second start has overwritten or removed the pid file.
+        seen(second_start=(start(0), start_again(0), stop(0, left=True))),
     ),
 )
 def start_when_running(run: Transcript) -> Judgement:
@@ -186,9 +200,24 @@ def start_when_running(run: Transcript) -> Judgement:
             call,
         )
     sentence, consequence = _disturbance(call, run.service)
+    escaped = _escapes_stop(run)
+    if not sentence and escaped is not None:
+        sentence = f"{said(call)}, and the stop that follows leaves the service running"
+        consequence = FALSE_STOP if escaped.succeeded else FAILED_STOP
+        if escaped.outcome == "no-answer":
+            consequence = HANGING_STOP
+        return broken(f"{sentence} ({escaped.answer})", consequence, call, escaped)
     if sentence:
         return broken(sentence, consequence, call)
     return holds("start said 0, and the same daemon ran before and after it", call)
+
+
+def _escapes_stop(run: Transcript) -> Call | None:
+    """The stop after the second start, if it left running what stop usually ends."""
+    usual, last = run["cycle"].call("stop"), run["second-start"].call("stop")
+    if usual is None or not usual.running_before or usual.running_after:
+        return None
+    return last if last is not None and last.running_before and last.running_after else None
 
 
 def _failing_start(run: Transcript, name: ScenarioName) -> Judgement:

@@ -278,8 +278,13 @@ class TestWrongCalls:
         ]
 
     def test_a_readme_alone_is_a_wrong_call(
-        self, fake: Fake, capsys: pytest.CaptureFixture[str]
+        self,
+        fake: Fake,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
+        monkeypatch.chdir(tmp_path)
         Path("README").write_text("text\n")
         assert fake.run("./README") == 2
         assert fake.run("./README", "./README") == 2

@@ -24,6 +24,7 @@ from lsbcheck.rules.samples import (
     MISSING,
     SWALLOWED,
     USAGE,
+    Answer,
     bystander,
     call,
     fault,
@@ -496,6 +497,32 @@ class TestStartWhenRunning:
     def test_the_same_number_at_another_time_is_another_process(self) -> None:
         later = replace(DAEMON, start=DAEMON.start + 1)
         assert self.second_start((DAEMON,), (later,)).verdict == "fail"
+
+    @pytest.mark.parametrize(
+        ("answer", "effect"),
+        [(0, "starts the service on the other one"), (1, "fences"), (HANGS, "stop timeout")],
+    )
+    def test_a_stop_that_no_longer_finds_the_daemon_is_seen(
+        self, answer: Answer, effect: str
+    ) -> None:
+        lost = seen(second_start=(start(0), start_again(0), stop(answer, left=True)))
+        judgement = judge("start-when-running", lost)
+        assert judgement.verdict == "fail"
+        assert "the stop that follows leaves the service running" in judgement.sentence
+        assert effect in judgement.consequence
+        assert [each.action for each in judgement.calls] == ["start", "stop"]
+
+    def test_a_stop_that_never_works_is_not_the_second_starts_fault(self) -> None:
+        useless = stop(0, left=True)
+        run = seen(
+            cycle=(start(0), status(0), useless),
+            second_start=(start(0), start_again(0), useless),
+        )
+        assert judge("start-when-running", run).verdict == "pass"
+
+    def test_a_stop_that_stops_and_says_otherwise_is_not_this_rules_matter(self) -> None:
+        run = seen(second_start=(start(0), start_again(0), stop(1)))
+        assert judge("start-when-running", run).verdict == "pass"
 
     def test_one_of_two_daemons_restarted_is_seen(self) -> None:
         other = process(101, argv=("/usr/sbin/sampled", "--second"))
