@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lsbcheck import live
 from lsbcheck.itinerary import (
@@ -22,10 +23,27 @@ from lsbcheck.itinerary import (
     watched_start,
 )
 from lsbcheck.rules import RULES, Judgement
-from lsbcheck.sandbox.interface import Backend, SandboxLost
+from lsbcheck.sandbox.interface import Backend
 from lsbcheck.sandbox.mounts import PRIVATE
 from lsbcheck.script import Script
 from lsbcheck.transcript import Scenario, ScenarioName, Service, Transcript
+
+ALWAYS: tuple[ScenarioName, ...] = ("watched", "stopped", "cycle")
+"""What tells which actions there are and what the service is; every rule may read these."""
+
+NEEDS: Mapping[str, ScenarioName] = {
+    "start-failure-reported": "start-failure",
+    "stop-failure-reported": "stop-failure",
+    "start-when-running": "second-start",
+    "status-after-crash": "crash",
+    "status-when-suspended": "suspended",
+    "missing-program": "missing-program",
+    "late-start-failure-reported": "late-failure",
+    "refused-stop-reported": "refused-stop",
+    "bystander-survives": "bystander",
+    "restart-actions": "restart",
+}
+"""The scenario that a rule reads besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,9 @@ class Options:
     allow_live: bool = False
     root: str = "/"
     """The root file system that the backend shows."""
+
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -75,42 +96,49 @@ def check_all(
 ) -> list[Report]:
     """Check scripts, `jobs` at a time; reports come in the order of the scripts.
 
+    Without isolation scripts see each other, so they are checked one after the other.
+
     `on_progress` is called from any thread, and must not raise. Raises SandboxUnavailable when no
     sandbox could be made, and whatever interrupts the wait, after which the backend must be
     closed for the scripts under way to end.
     """
-    quiet_please = _Turnstile()
+    quiet_please = Turnstile()
+    broken_off = threading.Event()
 
     def one(index: int, script: Script) -> Report:
         def tell(what: str) -> None:
             on_progress(Step(index, script, what))
 
         report = _check(script, backend, options, quiet_please, tell)
-        on_progress(Step(index, script, report=report))
+        if not broken_off.is_set():  # else it tells of sandboxes that we have closed ourselves
+            on_progress(Step(index, script, report=report))
         return report
 
-    with ThreadPoolExecutor(jobs, "script") as pool:
+    with ThreadPoolExecutor(jobs if backend.isolates else 1, "script") as pool:
         futures = [pool.submit(one, index, script) for index, script in enumerate(scripts)]
-        return _results(futures, pool, backend)
+        try:
+            return _results(futures, pool)
+        except BaseException:
+            broken_off.set()
+            backend.close()  # ends what the threads wait for
+            raise
 
 
-def _results(
-    futures: list[Future[Report]], pool: ThreadPoolExecutor, backend: Backend
-) -> list[Report]:
+def _results(futures: list[Future[_Result]], pool: ThreadPoolExecutor) -> list[_Result]:
+    """All results in order, or the first failure as soon as it is there."""
     try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-        return [future.result() for future in futures]
-    except BaseException:
+        ended, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [future for future in futures if future in ended and future.exception()]
+        return [future.result() for future in (*failed, *futures)]
+    finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        backend.close()  # ends what the threads wait for
-        raise
 
 
 def _check(
     script: Script,
     backend: Backend,
     options: Options,
-    turnstile: _Turnstile,
+    turnstile: Turnstile,
     tell: Callable[[str], None],
 ) -> Report:
     transcript = _Journey(script, backend, options, turnstile, tell).transcript()
@@ -126,7 +154,7 @@ class _Journey:
         script: Script,
         backend: Backend,
         options: Options,
-        turnstile: _Turnstile,
+        turnstile: Turnstile,
         tell: Callable[[str], None],
     ) -> None:
         self.script = script
@@ -149,28 +177,27 @@ class _Journey:
                 return replace(made, refused=_refusal(why))
         watched, service = self._watched()
         scenarios: dict[str, Scenario] = {"watched": watched}
+        made = replace(made, service=service, scenarios=scenarios)
         if watched.error:
             return replace(made, refused=watched.error)
         if service is not None and not self.options.allow_live:
             why = live.seen(service, self.options.root)
             if why:
                 return replace(made, refused=_refusal(why))
-        names = tuple(ROUTES) if service is not None else WITHOUT_SERVICE
-        with ThreadPoolExecutor(len(names), self.script.name) as pool:
-            futures = {name: pool.submit(self._scenario, name, service) for name in names}
-            scenarios |= {name: future.result() for name, future in futures.items()}
+        names = _wanted(self.options.rules) if service is not None else WITHOUT_SERVICE
+        at_once = len(names) if self.traveller.backend.isolates else 1
+        pool = ThreadPoolExecutor(at_once, self.script.name)
+        futures = [pool.submit(self._scenario, name, service) for name in names]
+        scenarios |= zip(names, _results(futures, pool), strict=True)
         for name in names:
             if is_doubtful(scenarios[name]):
                 scenarios[name] = self._again(name, service)
-        return replace(made, service=service, scenarios=scenarios)
+        return made
 
     def _watched(self) -> tuple[Scenario, Service | None]:
         self.tell("watched")
-        try:
-            with self.turnstile.among_others():
-                return watched_start(self.traveller)
-        except SandboxLost as lost:
-            return Scenario("watched", error=str(lost)), None
+        with self.turnstile.among_others():
+            return watched_start(self.traveller)
 
     def _scenario(self, name: ScenarioName, service: Service | None) -> Scenario:
         if not self.traveller.backend.isolates and name in PROVOKED:
@@ -178,22 +205,22 @@ class _Journey:
             return Scenario(name, unreached=why)
         self.tell(name)
         with self.turnstile.among_others():
-            return self._travelled(name, self.traveller, service, again=False)
+            return travel(name, self.traveller, service)
 
     def _again(self, name: ScenarioName, service: Service | None) -> Scenario:
         """A close call, or a start that did not work: once more, alone, with twice the limits."""
         self.tell(f"{name} again")
         patient = replace(self.traveller, limits=self.traveller.limits.doubled())
         with self.turnstile.alone():
-            return self._travelled(name, patient, service, again=True)
+            return travel(name, patient, service, again=True)
 
-    def _travelled(
-        self, name: ScenarioName, traveller: Traveller, service: Service | None, *, again: bool
-    ) -> Scenario:
-        try:
-            return travel(name, traveller, service, again=again)
-        except SandboxLost as lost:
-            return Scenario(name, error=str(lost))
+
+def _wanted(rules: Sequence[str] | None) -> tuple[ScenarioName, ...]:
+    """The scenarios after the watched start that these rules need, in the usual order."""
+    if rules is None:
+        return tuple(ROUTES)
+    needed = {*ALWAYS, *(NEEDS[rule] for rule in rules if rule in NEEDS)}
+    return tuple(name for name in ROUTES if name in needed)
 
 
 def _traveller(script: Script, backend: Backend, options: Options) -> Traveller:
@@ -203,9 +230,7 @@ def _traveller(script: Script, backend: Backend, options: Options) -> Traveller:
         stop=options.stop_timeout,
         quiet=options.settle,
         script_end=(
-            None
-            if options.script_timeout is None
-            else time.monotonic() + options.script_timeout
+            None if options.script_timeout is None else time.monotonic() + options.script_timeout
         ),
     )
     folder = os.path.dirname(script.path)
@@ -236,7 +261,7 @@ def _refusal(why: str) -> str:
     return f"{why}; a second one over its data could harm it (--allow-live runs it all the same)"
 
 
-class _Turnstile:
+class Turnstile:
     """Many at a time, or one alone. Who wants to be alone waits until nobody is inside."""
 
     def __init__(self) -> None:
@@ -244,7 +269,8 @@ class _Turnstile:
         self._inside = 0
 
     @contextmanager
-    def among_others(self) -> Iterator[None]:
+    def among_others(self) -> Generator[None]:
+        """As one of many."""
         with self._changed:
             self._changed.wait_for(lambda: self._inside >= 0)
             self._inside += 1
@@ -256,7 +282,8 @@ class _Turnstile:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> Generator[None]:
+        """With nobody else inside."""
         with self._changed:
             self._changed.wait_for(lambda: self._inside == 0)
             self._inside = -1

@@ -29,6 +29,7 @@ _BYSTANDERS = f"{HIDDEN}/bystander"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INTERPRETERS = ("python", "perl", "ruby", "lua", "tclsh", "node", "php", "java", "guile")
 _SHELLS = ("sh", "bash", "dash", "ksh", "zsh", "busybox")
+_MANY_IN_ONE = ("busybox", "toybox", "coreutils")
 _LATE = 0.2
 """Seconds that a daemon lives which fails late."""
 
@@ -61,20 +62,29 @@ def belongs(process: Process, main: Program | None) -> bool:
 
 def program_file(main: Program) -> str:
     """The file that is the service's program: for an interpreter its script, "" if it has none."""
+    if posixpath.basename(main.path) in _MANY_IN_ONE:
+        return ""
     if main.path != main.exe or not is_interpreter(main.exe):
         return main.path
     return next((each for each in main.argv[1:] if each.startswith("/")), "")
 
 
 def find_main(
-    survivors: Sequence[Process], named_by_pid_file: Iterable[int], execs: Sequence[Exec], name: str
+    survivors: Sequence[Process],
+    named_by_pid_file: Iterable[int],
+    execs: Sequence[Exec],
+    script: str,
 ) -> Program | None:
-    """The daemon among the processes that a good start left, and how it was started.
+    """The daemon among the processes that a good start of the script left, and how it was started.
 
     A process that a pid file names comes first, then one that is called like the script, then the
-    oldest. None when no start of it was seen.
+    oldest. None when no start of it was seen, or only that of the script itself: a script that
+    goes on in the background cannot be replaced, since it would be the one that fails.
     """
     named = set(named_by_pid_file)
+    name = posixpath.basename(script)
+    own = {each.path for each in execs if each.argv[:1] == (script,)}
+    execs = [each for each in execs if each.path not in own]
     ranked = sorted(
         survivors,
         key=lambda one: (
@@ -141,6 +151,9 @@ def make_it_fail(
     sandbox: Sandbox, main: Program, failure: Failure, *, every_call: bool = False
 ) -> str:
     """Replace the daemon inside the sandbox; say in words what was done. Raises OSError."""
+    if posixpath.basename(main.path) in _MANY_IN_ONE:
+        # which command it is, its own name says, and a shim cannot hand that on
+        raise PermissionError(1, "it holds many other commands too", main.path)
     # the shim needs a shell that is not itself behind a shim
     sandbox.put_file(_SHELL, _whole(sandbox, "/bin/sh"), 0o755)
     sandbox.move_file(main.path, HIDDEN + main.path)
@@ -179,12 +192,14 @@ def put_bystander(sandbox: Sandbox, service: Service, name: str) -> tuple[str, .
 
 
 def sleeper(machine: str) -> bytes:
-    """The smallest ELF program that sleeps for ever, since any program of the host may be one
-    that looks at the name it is called by (busybox, and coreutils too).
+    """A very small ELF program that sleeps for ever.
+
+    Any program of the host may be one that looks at the name it is called by (busybox, and newer
+    coreutils), so it will not do under another name.
     """
     code, elf_machine = {
         # pause(2) in a loop
-        "x86_64": (bytes.fromhex("b822000000" "0f05" "ebf7"), 62),
+        "x86_64": (bytes.fromhex("b8220000000f05ebf7"), 62),
         # ppoll(NULL, 0, NULL, NULL, 0) in a loop: there is no pause(2)
         "aarch64": (
             struct.pack(

@@ -23,6 +23,7 @@ from lsbcheck.transcript import (
     Fault,
     Outcome,
     Process,
+    Program,
     Scenario,
     ScenarioName,
     Service,
@@ -45,6 +46,7 @@ _SETTLE_AT_MOST = 8.0
 
 _NOBODY = 65534
 _OUTPUT_LINES = 20
+_OUTPUT_CHARACTERS = 4000
 _FREEZING = 5.0
 
 
@@ -105,7 +107,7 @@ class Visit:
     def __init__(
         self, traveller: Traveller, sandbox: Sandbox, service: Service | None, *, again: bool
     ) -> None:
-        """Carry in the files and prepare; what runs then is not the service's."""
+        """Nothing is done before `arrive`."""
         self.traveller = traveller
         self.sandbox = sandbox
         self.service = service
@@ -113,11 +115,15 @@ class Visit:
         self.calls: list[Call] = []
         self.fault: Fault | None = None
         self.bystander: Bystander | None = None
-        for path, content, mode in traveller.carried:
-            sandbox.put_file(path, content, mode)
-        if traveller.prepare is not None:
-            self._prepare(traveller.prepare)
-        self.base = {one.identity for one in sandbox.processes()}
+        self.base: set[tuple[int, int]] = set()
+
+    def arrive(self) -> None:
+        """Carry in the files and prepare; what runs then is not the service's."""
+        for path, content, mode in self.traveller.carried:
+            self.sandbox.put_file(path, content, mode)
+        if self.traveller.prepare is not None:
+            self._prepare(self.traveller.prepare)
+        self.base = {one.identity for one in self.sandbox.processes()}
 
     def _prepare(self, command: str) -> None:
         ran = self.sandbox.run(
@@ -128,6 +134,11 @@ class Visit:
             how = "did not end in time" if ran.timed_out else f"ended with {ran.code}"
             raise SandboxLost(f"the command of --prepare {how}: {said[-1] if said else 'silent'}")
         self.sandbox.settle(self.traveller.limits.quiet, _SETTLE_AT_MOST)
+
+    def leave(self) -> None:
+        """Stop the service as it wants to be stopped: nothing else undoes what it left behind."""
+        self.sandbox.send_signal(self.main_pids, signal.SIGCONT)
+        self._run("stop", self.traveller.limits.call, [])
 
     def others(self) -> list[Process]:
         """Every process that was not there at first."""
@@ -144,16 +155,8 @@ class Visit:
         `gone`: what runs now is expected to leave, and is given a moment for it.
         """
         limits = self.traveller.limits
-        granted = limits.call if limit is None else limit
-        if limits.script_end is not None:
-            granted = min(granted, limits.script_end - time.monotonic())
-            if granted <= 0:
-                raise OutOfTime
         before = self.others()
-        argv = (*self.traveller.argv, action)
-        ran = self.sandbox.run(argv, env=ENVIRONMENT, deadline=granted)
-        if ran.timed_out and limits.script_end is not None and time.monotonic() > limits.script_end:
-            raise OutOfTime
+        ran, granted = self._run(action, limits.call if limit is None else limit, before)
         leaving = [one.identity for one in before if self.runs([one])] if gone else []
         after = self.sandbox.settle(limits.quiet, _SETTLE_AT_MOST, self.base, leaving)
         return self._write_down(action, ran, granted, before, after)
@@ -161,13 +164,23 @@ class Visit:
     def ask(self, action: str) -> Call:
         """Call the script for an answer that starts and stops nothing: no settling."""
         before = self.others()
-        limit = self.traveller.limits.call
-        if self.traveller.limits.script_end is not None:
-            limit = min(limit, self.traveller.limits.script_end - time.monotonic())
+        ran, granted = self._run(action, self.traveller.limits.call, before)
+        return self._write_down(action, ran, granted, before, self.others())
+
+    def _run(self, action: str, limit: float, before: list[Process]) -> tuple[Ran, float]:
+        """Call the script; how it ended, and the time that it was given."""
+        end = self.traveller.limits.script_end
+        if end is not None:
+            limit = min(limit, end - time.monotonic())
             if limit <= 0:
                 raise OutOfTime
-        ran = self.sandbox.run((*self.traveller.argv, action), env=ENVIRONMENT, deadline=limit)
-        return self._write_down(action, ran, limit, before, self.others())
+        argv = (*self.traveller.argv, action)
+        ran = self.sandbox.run(argv, env=ENVIRONMENT, deadline=limit)
+        if ran.timed_out and end is not None and time.monotonic() >= end:
+            # its own limit was not over: this is no answer that a rule may judge
+            self._write_down(action, ran, limit, before, self.others())
+            raise OutOfTime
+        return ran, limit
 
     def _write_down(
         self, action: str, ran: Ran, limit: float, before: list[Process], after: list[Process]
@@ -185,7 +198,7 @@ class Visit:
             code=None if ran.timed_out else ran.signal if ran.code is None else ran.code,
             seconds=ran.seconds,
             limit=limit,
-            output="\n".join(lines[-_OUTPUT_LINES:]),
+            output="\n".join(lines[-_OUTPUT_LINES:])[-_OUTPUT_CHARACTERS:],
             running_before=self.runs(before),
             running_after=self.runs(after),
             before=tuple(before),
@@ -226,27 +239,28 @@ class Visit:
 
 
 def watched_start(traveller: Traveller) -> tuple[Scenario, Service | None]:
-    """Make the first start, and find out what the service is."""
-    with traveller.backend.create(("exec",), traveller.visible) as sandbox:
-        visit = Visit(traveller, sandbox, None, again=False)
-        try:
-            call = visit.call("start")
-        except OutOfTime as over:
-            raise SandboxLost(OUT_OF_TIME) from over
-        service = None
+    """Make the first start, and find out what the service is; raises SandboxUnavailable."""
+    began = time.monotonic()
+    service: Service | None = None
+
+    def look(visit: Visit) -> None:
+        nonlocal service
+        call = visit.call("start")
         if call.after:
-            files = _pid_files(sandbox)
-            survivors = call.after
-            main = faults.find_main(
-                survivors, files.values(), sandbox.execs(), traveller.name
-            )
-            service = Service(
-                main=main,
-                processes=survivors,
-                listeners=tuple(sandbox.listeners()),
-                pid_files=tuple(sorted(files)),
-            )
-        return Scenario("watched", tuple(visit.calls)), service
+            service = _service(visit.sandbox, call.after, traveller)
+
+    scenario = _travel("watched", look, ("exec",), traveller, None, again=False)
+    return _timed(scenario, began), service
+
+
+def _service(sandbox: Sandbox, survivors: tuple[Process, ...], traveller: Traveller) -> Service:
+    files = _pid_files(sandbox)
+    return Service(
+        main=faults.find_main(survivors, files.values(), sandbox.execs(), traveller.argv[-1]),
+        processes=survivors,
+        listeners=tuple(sandbox.listeners()),
+        pid_files=tuple(sorted(files)),
+    )
 
 
 def _pid_files(sandbox: Sandbox) -> dict[str, int]:
@@ -307,7 +321,7 @@ def _failing_start(visit: Visit, failure: faults.Failure, *, every_call: bool) -
     visit.fault = Fault(name, tried, effective=not why, why=why)
 
 
-def _main_of(visit: Visit, name: str) -> faults.Program | None:
+def _main_of(visit: Visit, name: str) -> Program | None:
     main = visit.service.main if visit.service else None
     if main is None:
         why = "no program start was seen that became the service"
@@ -359,9 +373,10 @@ def refused_stop(visit: Visit) -> None:
 
 
 def second_start(visit: Visit) -> None:
-    """A start while it runs."""
+    """A start while it runs, and the stop after it, which may have lost its pid file."""
     visit.start()
     visit.call("start")
+    visit.call("stop", gone=True)
 
 
 def crash(visit: Visit) -> None:
@@ -390,7 +405,7 @@ def bystander(visit: Visit) -> None:
     second = first if survived_stopped else _spawn_bystander(visit, command)
     started = visit.call("start")
     if not started.running_after:
-        raise Unreached(f"the service does not start beside a process called {visit.traveller.name}")
+        raise Unreached("the service does not start beside a process that bears its name")
     visit.call("stop", gone=True)
     visit.bystander = Bystander(
         argv=command,
@@ -456,7 +471,8 @@ PROVOKED: tuple[ScenarioName, ...] = (
 def travel(
     name: ScenarioName, traveller: Traveller, service: Service | None, *, again: bool = False
 ) -> Scenario:
-    """Make one scenario in a sandbox of its own; raises SandboxLost and SandboxUnavailable."""
+    """Make one scenario in a sandbox of its own; raises SandboxUnavailable."""
+    began = time.monotonic()
     route, watches = ROUTES[name]
     scenario = _travel(name, route, watches, traveller, service, again=again)
     fault = scenario.fault
@@ -464,8 +480,12 @@ def travel(
         # the command line changes from start to start: fail for every one
         blunt = _travel(name, _blunt_start_failure, watches, traveller, service, again=again)
         if blunt.fault is not None and blunt.fault.effective:
-            return blunt
-    return scenario
+            scenario = blunt
+    return _timed(scenario, began)
+
+
+def _timed(scenario: Scenario, began: float) -> Scenario:
+    return replace(scenario, seconds=time.monotonic() - began)
 
 
 def _blunt_start_failure(visit: Visit) -> None:
@@ -476,8 +496,8 @@ def _missed(fault: Fault) -> bool:
     return not fault.effective and "command line of the watched start" in fault.why
 
 
-def _travel(
-    name: ScenarioName,
+def _travel(  # noqa: PLR0913 - each of them is needed, and a record would only wrap them
+    name: str,
     route: Callable[[Visit], None],
     watches: tuple[Watch, ...],
     traveller: Traveller,
@@ -485,27 +505,42 @@ def _travel(
     *,
     again: bool,
 ) -> Scenario:
-    with traveller.backend.create(watches, traveller.visible) as sandbox:
-        visit = Visit(traveller, sandbox, service, again=again)
-        unreached = error = ""
-        try:
-            route(visit)
-        except Unreached as reason:
-            unreached = str(reason)
-        except NotUp:
-            error = NOT_UP
-        except OutOfTime:
-            error = OUT_OF_TIME
-        return Scenario(
-            name, tuple(visit.calls), visit.fault, visit.bystander, error, unreached
-        )
+    scenario = Scenario(name)
+    try:
+        with traveller.backend.create(watches, traveller.visible) as sandbox:
+            visit = Visit(traveller, sandbox, service, again=again)
+            scenario = _made(name, visit, lambda: route(visit))
+            if not traveller.backend.isolates:
+                visit.leave()
+    except SandboxLost as lost:  # our own limits bent what was seen, as it turned out at the end
+        scenario = replace(scenario, error=str(lost))
+    return scenario
+
+
+def _made(name: str, visit: Visit, route: Callable[[], None]) -> Scenario:
+    """Go this way; what was seen before it ended early is kept."""
+    unreached = error = ""
+    try:
+        visit.arrive()
+        route()
+    except Unreached as reason:
+        unreached = str(reason)
+    except NotUp:
+        error = NOT_UP
+    except OutOfTime:
+        error = OUT_OF_TIME
+    except SandboxLost as lost:
+        error = str(lost)
+    except OSError as failure:
+        error = f"the sandbox did not do it: {failure.strerror}: {failure.filename}"
+    return Scenario(name, tuple(visit.calls), visit.fault, visit.bystander, error, unreached)
 
 
 def is_doubtful(scenario: Scenario) -> bool:
-    """Whether another load might have changed what was seen: an answer came near to its limit, or
-    the service did not come up although it can.
+    """Whether another load might have changed what was seen.
+
+    An answer came near to its limit, or the service did not come up although it can.
     """
     return scenario.error == NOT_UP or any(
-        call.outcome != "no-answer" and call.seconds > CLOSE * call.limit
-        for call in scenario.calls
+        call.outcome != "no-answer" and call.seconds > CLOSE * call.limit for call in scenario.calls
     )

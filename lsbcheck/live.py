@@ -1,4 +1,4 @@
-"""Is the service running on this host, outside of any sandbox?
+"""Whether the service runs on this host, outside of any sandbox.
 
 A second daemon over the data of a live one would see files change under it, and the overlay's
 lower layer must not change at all. Processes are compared by the device and inode of what they
@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 from lsbcheck.faults import is_interpreter, program_file
+from lsbcheck.mentions import is_everyday
+from lsbcheck.script import resolve
 from lsbcheck.transcript import Program, Service
 from ocfkit.linux import process
 
@@ -19,10 +21,10 @@ from ocfkit.linux import process
 def named(programs: Iterable[str], pid_files: Iterable[str], root: str) -> str:
     """Why the service seems live, going by what the script's text names; "" if it does not."""
     for path in programs:
-        if not is_interpreter(os.path.realpath(_on_host(path, root))):
-            pid = _runs(path, root)
-            if pid:
-                return f"{path} is running on this host (pid {pid})"
+        file = _on_host(path, root)
+        pid = 0 if is_interpreter(file) else _runs(file)
+        if pid:
+            return f"{path} is running on this host (pid {pid})"
     for path in pid_files:
         pid = _pid_in(path, root)
         if pid:
@@ -41,21 +43,25 @@ def _main_runs(main: Program, root: str) -> str:
     path = program_file(main)
     if path and path != main.exe and is_interpreter(main.exe):
         pid = _interprets(path, root)
-    elif is_interpreter(main.exe):
-        return ""
+    elif is_everyday(main.exe):
+        return ""  # somebody's `sleep` is not this service
     else:
-        pid = _runs(main.exe, root)
+        pid = _runs(_on_host(main.exe, root))
     return f"{path} is running on this host (pid {pid})" if pid else ""
 
 
 def _on_host(path: str, root: str) -> str:
-    return os.path.join(root, path.lstrip("/"))
+    """The file, with links as the root's own processes see them; "" if there is none."""
+    try:
+        return os.path.join(root, resolve(root, path).lstrip("/"))
+    except OSError:
+        return ""
 
 
-def _runs(path: str, root: str) -> int:
+def _runs(file: str) -> int:
     """A process whose program is this very file, or 0."""
     try:
-        wanted = _identity(os.stat(_on_host(path, root)))
+        wanted = _identity(os.stat(file))
     except OSError:
         return 0
     for pid in _host_processes():
@@ -82,8 +88,10 @@ def _interprets(script: str, root: str) -> int:
 def _pid_in(path: str, root: str) -> int:
     """The living process that a pid file names, if it has the same root as the file; or 0."""
     try:
-        with open(_on_host(path, root), "rb") as file:
-            pid = int(file.read(32).split()[0])
+        # a FIFO in its place must not hold us up
+        descriptor = os.open(_on_host(path, root), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            pid = int((file.read(32) or b"").split()[0])
         here = _identity(os.stat(root))
         there = _identity(os.stat(f"/proc/{pid}/root/"))
     except (OSError, ValueError, IndexError):

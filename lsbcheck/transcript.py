@@ -74,7 +74,7 @@ class Call:
 
     @property
     def answer(self) -> str:
-        """How the call ended, for a sentence: `exit 3`, `killed by signal 9`, `no answer in 60 s`."""
+        """How it ended, for a sentence: `exit 3`, `killed by signal 9`, `no answer in 60 s`."""
         if self.outcome == "exited":
             return f"exit {self.code}"
         if self.outcome == "killed":
@@ -104,7 +104,7 @@ class Bystander:
     survived_stop: bool
     """Alive after `stop` of the running service."""
     survived_stop_when_stopped: bool
-    """Alive after a `stop` while the service did not run; a bystander killed before counts as False."""
+    """Alive after a `stop` while the service did not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,8 @@ class Scenario:
     """The checker's own failure in this scenario, in words; its rules then have no verdict."""
     unreached: str = ""
     """Why the itinerary stopped early: "no status", "the service did not come up", …"""
+    seconds: float = 0.0
+    """From the making of the private machine until nothing of it was left."""
 
     def call(self, action: str, nth: int = 0) -> Call | None:
         """The `nth` call (from 0) of this action, or None if the itinerary did not reach it."""
@@ -172,14 +174,15 @@ ScenarioName = Literal[
 - `cycle`: start [stopped], status [running], stop [running]
 - `start-failure`: start [stopped] with the fault `program-fails`
 - `stop-failure`: start, then stop [running] with the fault `signals-swallowed`
-- `second-start`: start, start [running]
+- `second-start`: start, start [running], stop
 - `crash`: start, then every process of the service is killed by SIGKILL, status [stopped]
 - `suspended`: start, then every process is stopped by SIGSTOP, status [running]
 - `missing-program`: start [stopped], status, with the fault `program-missing`
 - `late-failure`: start with the fault `program-fails-late`
 - `refused-stop`: start, stop [running] with the fault `signals-refused` (EPERM)
 - `bystander`: stop [stopped], start, stop [running], beside a bystander
-- `restart`: restart [stopped], force-reload [running], restart [running]
+- `restart`: restart [stopped] (and start, if that did not bring it up), force-reload [running],
+  restart [running]
 """
 
 
@@ -190,7 +193,7 @@ class Transcript:
     script: str
     """Its path as the user knows it."""
     header: Mapping[str, str] | None = None
-    """The LSB header block, keyword → value with continuation lines joined; None if there is none."""
+    """The LSB header block, keyword → value, continuation lines joined; None if there is none."""
     header_faults: tuple[str, ...] = ()
     """What is malformed in the block, each in one sentence."""
     service: Service | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal as signals
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Never, Self
@@ -87,12 +88,17 @@ class HostSandbox:
         ignored, leaving = set(base), set(gone)
         still = counted = 0.0
         programs: set[str] | None = None
+        since: set[tuple[int, int]] = set()
         while still < quiet and counted < at_most:
             seen = [one for one in self.processes() if one.identity not in ignored]
+            here = {one.identity for one in seen}
             running = {one.exe or one.comm for one in seen}
-            left = any(one.identity in leaving for one in seen)
-            still = still + _TICK if running == programs and not left else 0.0
-            programs = running
+            stays = not seen or bool(since & here)
+            busy = any(one.state in "RD" for one in seen)
+            if running == programs and stays and not busy and not leaving & here:
+                still += _TICK
+            else:
+                still, programs, since = 0.0, running, here
             counted += _TICK
             time.sleep(_TICK)
         return [one for one in self.processes() if one.identity not in ignored]
@@ -117,6 +123,8 @@ class HostSandbox:
         """See the interface."""
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(22, "not a regular file", path)
             return os.read(descriptor, limit)
         finally:
             os.close(descriptor)

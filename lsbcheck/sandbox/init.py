@@ -43,6 +43,9 @@ _FLOOD_PAUSE = 0.05
 _TICK = 0.025
 _STARVED = 4  # a settle ends after this many times its limit by the clock, whatever the load
 _MOST_CHANGES = 20_000
+_LONGEST_COMMAND = 32768
+_OOM_SCORE = "500"
+_CAPABILITY = "security.capability"
 _LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 
 Json = Any  # what json.loads returns: checked where it is used
@@ -62,6 +65,8 @@ def main(control: int, plan: mounts.Plan, group: Tree, request: dict[str, list[s
             machine = _isolate(plan, group, request, link)
         except OSError as refusal:
             _send(link, {"unavailable": f"{refusal.strerror} ({refusal.filename or 'set-up'})"})
+        except Exception as failure:  # noqa: BLE001 - nobody else could tell of it
+            _send(link, {"unavailable": f"{type(failure).__name__}: {failure}"})
         else:
             machine.serve()
             code = 0
@@ -84,8 +89,7 @@ def _isolate(
     namespaces.bring_loopback_up()
     with contextlib.suppress(OSError):  # a kernel without keyrings has none to leave
         namespaces.join_new_session_keyring()
-    # 1, not 0: a core_pattern that is a pipe would start a program on the host even for 0 (core(5))
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    _forget_the_host(notes)
     if plan.user:  # no control group can be had, but this limit binds an ordinary user's root
         resource.setrlimit(resource.RLIMIT_NPROC, (_USER_PROCESSES, _USER_PROCESSES))
     os.umask(0o022)
@@ -94,6 +98,29 @@ def _isolate(
     listener = seccomp.install(filters, listen=bool(request["watch"]))
     namespaces.keep_capabilities(set(KEPT_CAPABILITIES))
     return Machine(link, watch.Watcher(listener, password), written, layers, notes)
+
+
+def _forget_the_host(notes: list[str]) -> None:
+    """What a process inherits and an exec does not take away."""
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    for number in (0, 1, 2):  # the last was the user's terminal, which SYS_PTRACE makes ours
+        os.dup2(null, number)
+    os.close(null)
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/self/oom_score_adj", "w", encoding="ascii") as oom,
+    ):
+        oom.write(_OOM_SCORE)  # when the whole host is short of memory, sandboxes go first
+    try:
+        # 1, not 0: a core_pattern that is a pipe would start a program on the host even for 0
+        # (core(5)); `watch` sees to it that nobody makes it 0
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    except (OSError, ValueError):
+        notes.append("RLIMIT_CORE could not be set: a crash may start the host's core handler")
+
+
+def _wake(_number: int, _frame: object) -> None:
+    """Let a signal interrupt the wait; the byte in the pipe says the rest."""
 
 
 class _Output:
@@ -147,7 +174,7 @@ class Machine:
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.wake = wake_read
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _wake)
         self.poll.register(wake_read, select.POLLIN)
         self.poll.register(link, 0)  # only to hear that the front has gone
         if watcher.listener is not None:
@@ -238,10 +265,9 @@ class Machine:
         while pid not in self.ended and (left := until - time.monotonic()) > 0:
             self.pump(left)
         timed_out = pid not in self.ended
-        if timed_out:
-            self.kill_group(pid)
         seconds = time.monotonic() - started
         while pid not in self.ended:
+            self.kill_group(pid)
             self.pump(_TICK)
         self.pump(0)
         self._read_rest(pipes)
@@ -254,10 +280,18 @@ class Machine:
             "seconds": seconds,
             "stdout": pipes[0].text(),
             "stderr": pipes[1].text(),
+            "full": self._disk_is_full(),
         }
+
+    def _disk_is_full(self) -> bool:
+        left = os.fstatvfs(self.written)
+        return left.f_bavail == 0 or left.f_favail == 0
 
     def _read_rest(self, pipes: tuple[_Output, _Output]) -> None:
         for output in pipes:
+            if output.resume and output.read_end in self.outputs:
+                output.resume = 0.0
+                self.poll.register(output.read_end, select.POLLIN)
             before = -1
             while output.read_end in self.outputs and not output.resume and before < output.total:
                 before = output.total
@@ -281,8 +315,8 @@ class Machine:
                 signal.signal(number, signal.SIG_DFL)
             os.setsid()
             source = os.open("/dev/null", os.O_RDONLY)
-            for descriptor, number in ((source, 0), (out, 1), (err, 2)):
-                os.dup2(descriptor, number)
+            for descriptor, standard in ((source, 0), (out, 1), (err, 2)):
+                os.dup2(descriptor, standard)
             if uid:
                 os.setgroups([])
                 os.setgid(uid)
@@ -295,10 +329,8 @@ class Machine:
 
     def kill_group(self, leader: int) -> None:
         """Kill a command that has run out of time, with its process group."""
-        for pid in self._pids():
-            with contextlib.suppress(OSError):
-                if process.stat(pid).pgrp == leader:
-                    self.watcher.send(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may not have come to make its group yet
+            self.watcher.send(-leader, signal.SIGKILL)
 
     def do_processes(self) -> Json:
         """Every process but ourselves."""
@@ -334,9 +366,7 @@ class Machine:
                 still, programs, since = 0.0, running, set(seen)
             counted += _TICK
             self._wait(_TICK)
-        return [
-            each for each in self.do_processes() if (each["pid"], each["start"]) not in ignored
-        ]
+        return [each for each in self.do_processes() if (each["pid"], each["start"]) not in ignored]
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -420,6 +450,8 @@ class Machine:
             shutil.copyfile(path, to)
             os.chown(to, was.st_uid, was.st_gid)
             os.chmod(to, stat.S_IMODE(was.st_mode))
+            with contextlib.suppress(OSError):  # it has no file capabilities
+                os.setxattr(to, _CAPABILITY, os.getxattr(path, _CAPABILITY))
             os.unlink(path)
 
     def do_remove_file(self, path: str) -> None:
@@ -430,7 +462,7 @@ class Machine:
         return [pid for pid in process.pids() if pid != 1]
 
     def _stats(self) -> list[process.Stat]:
-        found = []
+        found: list[process.Stat] = []
         for pid in self._pids():
             with contextlib.suppress(OSError):
                 one = process.stat(pid)
@@ -452,10 +484,20 @@ def _describe(pid: int) -> dict[str, Json] | None:
             "uid": process.owner(pid),
             "comm": one.comm,
             "exe": process.executable(pid),
-            "argv": process.command_line(pid),
+            "argv": _shortened(process.command_line(pid)),
         }
     except OSError:
         return None  # gone while we looked
+
+
+def _shortened(argv: list[str]) -> list[str]:
+    """A process may put as much as it likes there; 512 of them must fit into an answer."""
+    left = _LONGEST_COMMAND
+    for number, argument in enumerate(argv):
+        left -= len(argument) + 1
+        if left < 0:
+            return argv[:number]
+    return argv
 
 
 def _inet_listeners() -> list[str]:
@@ -490,9 +532,17 @@ def _unix_listeners() -> list[str]:
 
 
 def _walk(folder: int, prefix: str, changed: set[str]) -> None:
-    for path, _folders, files, _descriptor in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
-        here = prefix + path.removeprefix(".")
-        changed.update(f"{here}/{name}" for name in files)
+    device = os.fstat(folder).st_dev
+    for path, folders, files, here in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
+        place = prefix + path.removeprefix(".")
+        links: list[str] = []
+        for name in tuple(folders):
+            one = os.stat(name, dir_fd=here, follow_symlinks=False)
+            if stat.S_ISLNK(one.st_mode):
+                links.append(name)
+            elif one.st_dev != device:  # another mount: a layer of its own
+                folders.remove(name)
+        changed.update(f"{place}/{name}" for name in (*files, *links))
         if len(changed) > _MOST_CHANGES:
             return
 

@@ -119,9 +119,10 @@ class Sandbox(Protocol):
 
         Processes whose identity is in `base` are left out; while one of those in `gone` is still
         there, the set does not count as quiet. A program that forks and reaps short-lived helpers
-        (a shell's `sleep`) is quiet as long as the programs that run are the same. The quiet time counts only while
-        nothing in the sandbox waits for a processor, so that load does not change the answer;
-        after `at_most` seconds of that time the last set is returned, quiet or not.
+        (a shell's `sleep`) is quiet as long as the programs that run are the same. The quiet time
+        counts only while nothing in the sandbox waits for a processor, so that load does not
+        change the answer; after `at_most` seconds of that time the last set is returned, quiet or
+        not.
         """
         ...
 
@@ -180,7 +181,9 @@ class Sandbox(Protocol):
         kind: type[BaseException] | None,
         value: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        """Destroy it; raises SandboxLost if it met a limit of ours, so that it proves nothing."""
+        ...
 
 
 class Backend(Protocol):

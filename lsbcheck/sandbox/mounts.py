@@ -14,6 +14,8 @@ import stat
 from lsbcheck.sandbox import rootless
 from ocfkit.linux.namespaces import (
     MNT_DETACH,
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_RDONLY,
     MS_BIND,
     MS_NODEV,
     MS_NOEXEC,
@@ -21,8 +23,8 @@ from ocfkit.linux.namespaces import (
     MS_PRIVATE,
     MS_RDONLY,
     MS_REC,
-    MS_REMOUNT,
     mount,
+    mount_setattr,
     open_tree,
     pivot_root,
     umount2,
@@ -44,6 +46,8 @@ _NOT_IN_RUN = frozenset(
 )
 _RUN_DEPTH = 3
 _SMALL_FILE = 1 << 20
+_PAGE = 4096  # empty files cost memory too: as many as there are pages
+_FEWEST_FILES = 8192
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _DEVICE_LINKS = (
     ("/proc/self/fd", "fd"),
@@ -53,9 +57,9 @@ _DEVICE_LINKS = (
     ("pts/ptmx", "ptmx"),
     ("null", "console"),
 )
-# root owns these files, so dropped capabilities alone do not keep it from writing them
-_READ_ONLY_PROC = ("sys", "bus", "fs", "irq", "acpi", "asound", "scsi", "sysrq-trigger")
-_MASKED_PROC = ("kcore", "keys", "key-users", "timer_list", "latency_stats", "sched_debug")
+# All of /proc but the processes is read-only: root owns these files, so that dropped capabilities
+# alone do not keep it from writing them, and a mode that is changed in one /proc changes in all.
+_MASKED_PROC = frozenset("kcore keys key-users timer_list latency_stats sched_debug".split())
 
 
 class Plan:
@@ -104,7 +108,7 @@ def build(made: Plan, visible: list[str]) -> tuple[int, list[str], list[str]]:
     shown = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in visible]
     below = _open_submounts(root, made)
     stage = next(path for path in _STAGES if os.path.isdir(path))
-    mount("lsbcheck", stage, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=755,size={made.disk}")
+    mount("lsbcheck", stage, "tmpfs", MS_NOSUID | MS_NODEV, _bounds(made.disk))
     layers = _Layers(stage, "userxattr" if made.user else "volatile")
     for name in ("root", "run", "tmp", "dev"):
         os.mkdir(f"{stage}/{name}")
@@ -126,6 +130,10 @@ def build(made: Plan, visible: list[str]) -> tuple[int, list[str], list[str]]:
     for descriptor in (root, *(lower for _, lower in (*below, *shown))):
         os.close(descriptor)
     return written, layers.paths, layers.notes
+
+
+def _bounds(disk: int) -> str:
+    return f"mode=755,size={disk},nr_inodes={max(_FEWEST_FILES, disk // _PAGE)}"
 
 
 def _lay_root(made: Plan, layers: _Layers, root: int, target: str) -> None:
@@ -175,12 +183,15 @@ class _Layers:
                 self.overlay(path, lower, target)
             except OSError as refusal:
                 self.notes.append(f"{path} is read-only in the sandbox: {refusal.strerror}")
-                _bind_read_only(source, target)
-        elif stat.S_ISREG(was.st_mode) and was.st_size <= _SMALL_FILE:
+                _bind_read_only(source, target, MOUNT_ATTR_NODEV)
+        elif not stat.S_ISREG(was.st_mode):
+            # a socket (docker.sock), a FIFO, a device: what is at its other end is the host's
+            self.notes.append(f"{path} is not shown in the sandbox: it leads out of it")
+        elif was.st_size <= _SMALL_FILE:
             _copy(source, target, was)  # a single file cannot be a lower layer
         else:
             self.notes.append(f"{path} is read-only in the sandbox")
-            _bind_read_only(source, target)
+            _bind_read_only(source, target, MOUNT_ATTR_NODEV)
 
 
 def _wanted_submount(line: str, root: str) -> str:
@@ -249,7 +260,8 @@ def _private_folders(made: Plan, stage: str, target: str) -> None:
 def _devices(folder: str) -> None:
     for name in _DEVICES:
         os.close(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-        mount(f"/dev/{name}", f"{folder}/{name}", None, MS_BIND)
+        # the node is the host's: it can be written to, and its mode and owner cannot be changed
+        _bind_read_only(f"/dev/{name}", f"{folder}/{name}")
     for points_to, name in _DEVICE_LINKS:
         os.symlink(points_to, f"{folder}/{name}")
     os.mkdir(f"{folder}/shm")
@@ -263,13 +275,10 @@ def _kernel_file_systems(target: str) -> None:
     for name in ("proc", "sys"):
         os.makedirs(f"{target}/{name}", exist_ok=True)
     mount("proc", f"{target}/proc", "proc", quiet)
-    for name in _READ_ONLY_PROC:
+    for name in os.listdir(f"{target}/proc"):
         path = f"{target}/proc/{name}"
-        if os.path.exists(path):
-            _bind_read_only(path, path, quiet)
-    for name in _MASKED_PROC:
-        if os.path.exists(f"{target}/proc/{name}"):
-            mount("/dev/null", f"{target}/proc/{name}", None, MS_BIND)
+        if not name.isdecimal() and not os.path.islink(path):
+            _bind_read_only("/dev/null" if name in _MASKED_PROC else path, path)
     mount("sysfs", f"{target}/sys", "sysfs", quiet | MS_RDONLY)
 
 
@@ -278,9 +287,9 @@ def _bind_over(source: str, target: str) -> None:
     mount(source, target, None, MS_BIND | MS_REC)
 
 
-def _bind_read_only(source: str, target: str, flags: int = MS_NODEV) -> None:
+def _bind_read_only(source: str, target: str, more: int = 0) -> None:
     mount(source, target, None, MS_BIND)
-    mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | flags)
+    mount_setattr(target, MOUNT_ATTR_RDONLY | more)
 
 
 def _copy(source: str, target: str, was: os.stat_result) -> None:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from lsbcheck.sandbox import rootless
+from lsbcheck.sandbox import answers, rootless
 from lsbcheck.sandbox.interface import (
     Exec,
     FaultName,
@@ -28,12 +28,18 @@ from lsbcheck.sandbox.interface import (
     SignalSent,
     Watch,
 )
-from lsbcheck.transcript import Process
-from ocfkit.linux.namespaces import capabilities
+from ocfkit.linux.namespaces import (
+    MOUNT_ATTR_RDONLY,
+    capabilities,
+    mount_setattr,
+    open_tree,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from types import TracebackType
+
+    from lsbcheck.transcript import Process
 
 _SHARE = 4  # a run may use one part in four of the memory that is available now
 _MOST_DISK = 768 << 20
@@ -43,7 +49,7 @@ _TEAR_DOWN = 10.0
 _HELLO = 1 << 20
 _ANSWER = 30.0
 """Seconds that PID 1 gets to answer, beyond the time that the request itself may take."""
-_LONGEST_ANSWER = 64 << 20
+_LONGEST_ANSWER = 8 << 20
 _NEEDED = {
     "SYS_ADMIN": "to make namespaces and mounts",
     "NET_ADMIN": "to bring the private loopback up",
@@ -72,7 +78,7 @@ class NamespaceBackend:
             _check_privileges()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = str(Path(__file__).resolve().parents[2])
-        with theirs:
+        with theirs, _own_program(self._user) as program:
             self._server = subprocess.Popen(
                 [
                     sys.executable,
@@ -80,8 +86,9 @@ class NamespaceBackend:
                     "-c",
                     _START.format(path=package) + f"server.main({theirs.fileno()})",
                 ],
+                executable=f"/proc/self/fd/{program}",
                 env={},
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), program),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd="/",
@@ -89,10 +96,15 @@ class NamespaceBackend:
             )
         self._control = ours
         memory = _available_memory() // _SHARE
+        disk = min(_MOST_DISK, memory // 4)  # it is memory too, and must be full before that is
+        self._limits = (
+            f"{_PROCESSES} processes, {memory >> 21} MiB of memory and {disk >> 20} MiB of disk "
+            f"for one sandbox, {memory >> 20} MiB of memory for all"
+        )
         self._ask_server(
             {
                 "root": os.path.realpath(root),
-                "disk": min(_MOST_DISK, memory // 2),
+                "disk": disk,
                 "memory": memory,
                 "processes": _PROCESSES,
                 "user": self._user,
@@ -130,9 +142,7 @@ class NamespaceBackend:
             "what it said itself stands above; please report it",
         )
 
-    def create(
-        self, watch: Iterable[Watch] = (), visible: Iterable[str] = ()
-    ) -> NamespaceSandbox:
+    def create(self, watch: Iterable[Watch] = (), visible: Iterable[str] = ()) -> NamespaceSandbox:
         """A fresh machine; raises SandboxUnavailable."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         gone_read, gone_write = os.pipe2(os.O_CLOEXEC)
@@ -146,7 +156,7 @@ class NamespaceBackend:
         finally:
             theirs.close()
             os.close(gone_write)
-        sandbox = NamespaceSandbox(ours, gone_read)
+        sandbox = NamespaceSandbox(ours, gone_read, self._limits)
         try:
             self.notes += [each for each in sandbox.wait_ready() if each not in self.notes]
         except BaseException:
@@ -162,6 +172,10 @@ class NamespaceBackend:
         except subprocess.TimeoutExpired:
             self._server.kill()  # the kernel kills every PID 1 with it
             self._server.wait()
+        if self._server.returncode:
+            from lsbcheck.sandbox import server  # noqa: PLC0415 - seldom needed
+
+            server.sweep()
 
     def __enter__(self) -> Self:
         """Return the backend itself."""
@@ -175,10 +189,13 @@ class NamespaceBackend:
 class NamespaceSandbox:
     """The front's end of one private machine; see `interface.Sandbox`."""
 
-    def __init__(self, link: socket.socket, gone: int) -> None:
+    def __init__(self, link: socket.socket, gone: int, limits: str) -> None:
         """`gone` is a pipe that ends when the server has cleaned up after this sandbox."""
         self._link = link
         self._gone = gone
+        self._limits = limits
+        self._met = ""
+        self._full = False
         self._received = b""
         self._open = True
 
@@ -191,9 +208,9 @@ class NamespaceSandbox:
                 f"the sandbox was not made: {lost}",
                 "look for a mount that does not answer, or for a limit on processes",
             ) from None
-        if "unavailable" in first:
+        if "ready" not in first:
             raise SandboxUnavailable(
-                f"the sandbox was not made: {first['unavailable']}",
+                f"the sandbox was not made: {first.get('unavailable')}",
                 "a security profile may deny mounts (in docker: --security-opt "
                 "apparmor=unconfined --security-opt seccomp=unconfined), or the root may be an "
                 "overlay on an overlay, on which the kernel makes no third",
@@ -210,14 +227,21 @@ class NamespaceSandbox:
         uid: int = 0,
     ) -> Ran:
         """See the interface."""
-        said = self._ask(
-            "run", deadline, argv=list(argv), env=dict(env), deadline=deadline, uid=uid
-        )
-        return Ran(argv=tuple(argv), **said)
+        try:
+            said = self._ask(
+                "run", deadline, argv=list(argv), env=dict(env), deadline=deadline, uid=uid
+            )
+        except OSError as refusal:
+            raise SandboxLost(
+                f"no process could be started in the sandbox: {refusal.strerror}"
+            ) from refusal
+        ran, full = answers.ran(tuple(argv), said)
+        self._full = self._full or full
+        return ran
 
     def processes(self) -> list[Process]:
         """See the interface."""
-        return _processes(self._ask("processes"))
+        return answers.processes(self._ask("processes"))
 
     def settle(
         self,
@@ -231,37 +255,27 @@ class NamespaceSandbox:
         said = self._ask(
             "settle", extra, quiet=quiet, at_most=at_most, base=list(base), gone=list(gone)
         )
-        return _processes(said)
+        return answers.processes(said)
 
     def listeners(self) -> list[str]:
         """See the interface."""
-        return list(self._ask("listeners"))
+        return answers.texts(self._ask("listeners"))
 
     def execs(self) -> list[Exec]:
         """See the interface."""
-        return [
-            Exec(
-                **{
-                    **each,
-                    "argv": tuple(each["argv"]),
-                    "cmdline": tuple(each["cmdline"]),
-                    "environ": tuple(each["environ"]),
-                }
-            )
-            for each in self._ask("execs")
-        ]
+        return answers.execs(self._ask("execs"))
 
     def signals(self) -> list[SignalSent]:
         """See the interface."""
-        return [SignalSent(**each) for each in self._ask("signals")]
+        return answers.signals(self._ask("signals"))
 
     def changed_files(self) -> list[str]:
         """See the interface."""
-        return list(self._ask("changed_files"))
+        return answers.texts(self._ask("changed_files"))
 
     def read_file(self, path: str, limit: int = 65536) -> bytes:
         """See the interface."""
-        return base64.b64decode(self._ask("read_file", path=path, limit=limit))
+        return answers.content(self._ask("read_file", path=path, limit=limit))
 
     def put_file(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """See the interface."""
@@ -278,7 +292,7 @@ class NamespaceSandbox:
 
     def spawn(self, argv: Sequence[str], *, uid: int = 0) -> int:
         """See the interface."""
-        return int(self._ask("spawn", argv=list(argv), uid=uid))
+        return answers.pid(self._ask("spawn", argv=list(argv), uid=uid))
 
     def send_signal(self, pids: Iterable[int], signal: int) -> None:
         """See the interface."""
@@ -294,8 +308,25 @@ class NamespaceSandbox:
             return
         self._open = False
         self._link.close()
-        select.select([self._gone], [], [], _TEAR_DOWN)
+        poll = select.poll()  # select(2) takes no descriptor from 1024 on
+        poll.register(self._gone, select.POLLIN)
+        if poll.poll(_TEAR_DOWN * 1000):
+            self._met = self._limits_met(os.read(self._gone, 4096))
         os.close(self._gone)
+
+    def _limits_met(self, message: bytes) -> str:
+        """The server's last word on this sandbox, as a sentence; "" where nothing is to be said."""
+        met = json.loads(message or b"{}")
+        found: list[str] = []
+        if met.get("oom_kills"):
+            found.append(f"the kernel killed {met['oom_kills']} of its processes to free memory")
+        if met.get("refused_forks"):
+            found.append(f"it met its limit of processes {met['refused_forks']} times")
+        if self._full:
+            found.append("its disk was full")
+        if not found:
+            return ""
+        return f"the sandbox was too small: {', '.join(found)} (limits: {self._limits})"
 
     def __enter__(self) -> Self:
         """Return the sandbox itself."""
@@ -307,27 +338,29 @@ class NamespaceSandbox:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Destroy it."""
+        """Destroy it; raises SandboxLost if what went on in it was bent by our own limits."""
         self.destroy()
+        if self._met and (value is None or isinstance(value, (SandboxLost, OSError))):
+            raise SandboxLost(self._met) from value
 
     def _ask(self, verb: str, extra: float = 0.0, **arguments: object) -> Json:
         message = json.dumps({"do": verb, **arguments}).encode() + b"\n"
         try:
+            self._link.settimeout(_ANSWER)
             self._link.sendall(message)
         except OSError as failure:
             raise SandboxLost("the sandbox has died") from failure
         said = self._receive(_ANSWER + extra)
-        if "errno" in said:
-            raise OSError(said["errno"], os.strerror(said["errno"]), said["path"])
-        return said["answer"]
+        return answers.answer(said)
 
     def _receive(self, seconds: float) -> Json:
         until = time.monotonic() + seconds
         while b"\n" not in self._received:
             self._link.settimeout(max(0.001, until - time.monotonic()))
             try:
-                chunk = self._link.recv(1 << 20)
+                chunk = self._link.recv(1 << 16)
             except TimeoutError:
+                self._link.close()  # a late answer must not be taken for the next one's
                 raise SandboxLost(f"the sandbox gave no answer in {seconds:g} s") from None
             except OSError as failure:
                 raise SandboxLost("the sandbox has died") from failure
@@ -337,7 +370,31 @@ class NamespaceSandbox:
             if len(self._received) > _LONGEST_ANSWER:
                 raise SandboxLost("the sandbox said more than is believable")
         line, _, self._received = self._received.partition(b"\n")
-        return json.loads(line)
+        return answers.parse(line)
+
+
+@contextlib.contextmanager
+def _own_program(user: bool) -> Generator[int, None, None]:  # noqa: FBT001 - the one thing that matters
+    """Python's own file, to be executed by its descriptor and written to by nobody.
+
+    PID 1 is a fork of the server, so /proc/1/exe leads a sandbox's root to this file: without a
+    read-only mount of its own, `chmod 4755 /proc/1/exe` gave the host a set-uid interpreter.
+    """
+    if user:  # who may not mount may not change root's files either
+        program = os.open(sys.executable, os.O_PATH)
+    else:
+        try:
+            program = open_tree(os.path.realpath(sys.executable))
+            mount_setattr(program, MOUNT_ATTR_RDONLY)
+        except OSError as refusal:
+            raise SandboxUnavailable(
+                f"no read-only mount of {sys.executable} could be made: {refusal.strerror}",
+                "it takes Linux 5.12 or newer and a container profile that lets root mount",
+            ) from refusal
+    try:
+        yield program
+    finally:
+        os.close(program)
 
 
 def _check_machine() -> None:
@@ -359,10 +416,6 @@ def _check_privileges() -> None:
         )
 
 
-def _processes(said: Json) -> list[Process]:
-    return [Process(**{**each, "argv": tuple(each["argv"])}) for each in said]
-
-
 def _available_memory() -> int:
     """Bytes: what the kernel thinks can be had, or less if a control group says so."""
     with open("/proc/meminfo", encoding="ascii") as lines:
@@ -371,5 +424,3 @@ def _available_memory() -> int:
         with contextlib.suppress(OSError, ValueError), open(name, encoding="ascii") as limit:
             free = min(free, int(limit.read()))
     return free
-
-

@@ -28,7 +28,6 @@ _PRIVATE = ("proc", "sys", "dev", "run", "tmp")
 _COPIED = ("etc", "var")
 _LARGEST = 1 << 20  # bytes of one file; what is larger below /etc or /var is data, not set-up
 _LEFT_OUT = frozenset(("var/cache", "var/lib/apt", "var/lib/dpkg", "var/lib/docker", "var/tmp"))
-_NAMED = 5
 
 
 def enter_user_namespace() -> None:
@@ -62,7 +61,9 @@ def map_ids(pid: int) -> bool:
 def _mapped(tool: str, pid: int, own: int, span: tuple[int, int]) -> bool:
     first, count = span
     call = [tool, str(pid), "0", str(own), "1", "1", str(first), str(count)]
-    done = subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False)
+    done = subprocess.run(
+        call, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False
+    )
     return done.returncode == 0
 
 
@@ -120,18 +121,25 @@ def _copy_tree(source: str, here: str, name: str, unseen: list[str]) -> None:
         unseen.append(source)
         return
     for entry in entries:
-        below, copy = f"{name}/{entry.name}", os.path.join(here, entry.name)
-        with contextlib.suppress(FileNotFoundError):
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), copy)
-            elif entry.is_dir(follow_symlinks=False):
-                if below in _LEFT_OUT:
-                    os.mkdir(copy)
-                else:
-                    _copy_tree(entry.path, copy, below, unseen)
-            else:
-                _copy_file(entry.path, copy, entry.stat(follow_symlinks=False), unseen)
+        try:
+            _copy_entry(entry, os.path.join(here, entry.name), f"{name}/{entry.name}", unseen)
+        except FileNotFoundError:
+            continue  # gone meanwhile
+        except PermissionError:  # its folder may be listed, and not entered
+            unseen.append(entry.path)
     os.chmod(here, stat.S_IMODE(os.stat(source).st_mode) | stat.S_IRWXU)
+
+
+def _copy_entry(entry: os.DirEntry[str], copy: str, below: str, unseen: list[str]) -> None:
+    if entry.is_symlink():
+        os.symlink(os.readlink(entry.path), copy)
+    elif not entry.is_dir(follow_symlinks=False):
+        _copy_file(entry.path, copy, entry.stat(follow_symlinks=False), unseen)
+    elif below in _LEFT_OUT:
+        os.mkdir(copy)
+        unseen.append(entry.path)
+    else:
+        _copy_tree(entry.path, copy, below, unseen)
 
 
 def _copy_file(source: str, copy: str, was: os.stat_result, unseen: list[str]) -> None:
@@ -140,20 +148,15 @@ def _copy_file(source: str, copy: str, was: os.stat_result, unseen: list[str]) -
     if was.st_size > _LARGEST:
         unseen.append(source)
         return
-    try:
-        shutil.copyfile(source, copy)
-        os.chmod(copy, stat.S_IMODE(was.st_mode))
-    except PermissionError:
-        unseen.append(source)
+    shutil.copyfile(source, copy)
+    os.chmod(copy, stat.S_IMODE(was.st_mode))
 
 
 def _notes(unseen: list[str]) -> list[str]:
-    notes = [
+    read_only = (
         "not root: the root file system is read-only but for copies of /etc and /var, so no "
         "program can be made to fail"
-    ]
-    if unseen:
-        more = f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else ""
-        notes.append(f"not root: could not be seen: {', '.join(unseen[:_NAMED])}{more}")
-        notes.append("not root, all that could not be seen: " + " ".join(unseen))
-    return notes
+    )
+    if not unseen:
+        return [read_only]
+    return [read_only, f"not root: could not be seen: {' '.join(unseen)}"]

@@ -7,6 +7,7 @@ killed front leaves nothing behind; when it is killed itself, the kernel ends ev
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gc
 import json
@@ -17,7 +18,7 @@ import socket
 
 from lsbcheck.sandbox import init, mounts, rootless
 from ocfkit.linux import cgroups, process
-from ocfkit.linux.namespaces import CLONE_NEWPID, fork_into
+from ocfkit.linux.namespaces import CLONE_NEWPID, PR_SET_NAME, fork_into, prctl
 
 GROUP_PREFIX = "lsbcheck-"
 """Names our control groups: prefix, then pid namespace, pid and start time of their server."""
@@ -27,7 +28,10 @@ _CPU_WEIGHT = 25  # a quarter of what any other group gets
 
 def main(descriptor: int) -> None:
     """Serve the front at the other end of this socket until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front's to understand
+    prctl(PR_SET_NAME, b"lsbcheck")  # as which we and every PID 1 stand in a list of processes
+    _forget_the_caller()
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, descriptor + 64)  # our own program file
     control = socket.socket(fileno=descriptor)
     wanted = json.loads(control.recv(MESSAGE))
     if wanted["user"]:
@@ -38,6 +42,7 @@ def main(descriptor: int) -> None:
             return
         control.send(b"map us")
         wanted["one_id"] = not json.loads(control.recv(MESSAGE))
+    codecs.lookup("ascii")  # now: the root of a sandbox may have no Python to load it from
     server = Server(control, wanted)
     gc.collect()
     gc.freeze()  # so that no collection in a child touches, and copies, what it shares
@@ -49,12 +54,44 @@ def main(descriptor: int) -> None:
         server.close()
 
 
+def _forget_the_caller() -> None:
+    """Signals that are ignored or blocked there, and real-time scheduling, are not for daemons."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - kept:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front's to understand
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _wake(_number: int, _frame: object) -> None:
+    """Let a signal interrupt the wait; the byte in the pipe says the rest."""
+
+
+class Living:
+    """A sandbox as it is seen from here."""
+
+    __slots__ = ("gone", "group", "link")
+
+    def __init__(self, link: int, gone: int, group: cgroups.Tree) -> None:
+        """Take over both descriptors.
+
+        `link` is PID 1's end of its socket, kept to hear that the front has closed the other one;
+        `gone` is a pipe that tells the front of the sandbox's end.
+        """
+        self.link = link
+        self.gone = gone
+        self.group = group
+
+
 class Server:
     """Forks one PID 1 for each request, and cleans up after each that ends."""
 
     def __init__(self, control: socket.socket, wanted: dict[str, object]) -> None:
-        """`wanted`: root, disk (bytes a sandbox), memory (bytes in all), processes (a sandbox),
-        user (we are not root on the host), one_id (and have no other id in our namespace).
+        """Make ready for what is `wanted`.
+
+        Its keys: root, disk (bytes a sandbox), memory (bytes in all), processes (a sandbox), user
+        (we are not root on the host), one_id (and have no other id in our namespace).
         """
         self.control = control
         self.swept = sweep()
@@ -69,8 +106,9 @@ class Server:
         self.tree.share()
         self.tree.limit(memory=self.memory, cpu_weight=_CPU_WEIGHT)
         self.made = 0
-        self.living: dict[int, tuple[int, cgroups.Tree]] = {}
-        """PID 1 as seen from here → the pipe that tells the front of its end, its group."""
+        self.living: dict[int, Living] = {}
+        """By the pid that PID 1 has here."""
+        self.poll = select.poll()
 
     def hello(self) -> None:
         """Tell the front what could not be limited and what an earlier run left behind."""
@@ -86,18 +124,25 @@ class Server:
         """Wait for requests and for the end of sandboxes."""
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        poll = select.poll()
-        poll.register(self.control, select.POLLIN)
-        poll.register(wake_read, select.POLLIN)
+        signal.signal(signal.SIGCHLD, _wake)
+        self.poll.register(self.control, select.POLLIN)
+        self.poll.register(wake_read, select.POLLIN)
         while True:
-            for descriptor, _event in poll.poll():
-                if descriptor == wake_read:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(wake_read, 4096)
-                    self.reap()
-                elif not self.accept():
-                    return
+            ready = {descriptor for descriptor, _event in self.poll.poll()}
+            self.end(ready)  # first, while each number still means the same descriptor
+            if wake_read in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake_read, 4096)
+                self.reap()
+            if self.control.fileno() in ready and not self.accept():
+                return
+
+    def end(self, links: set[int]) -> None:
+        """Kill the sandboxes that the front has let go of, whatever their PID 1 may be doing."""
+        for pid, one in self.living.items():
+            if one.link in links:
+                self.poll.unregister(one.link)
+                os.kill(pid, signal.SIGKILL)
 
     def accept(self) -> bool:
         """Take one request with its two descriptors; False when the front has gone."""
@@ -105,8 +150,14 @@ class Server:
         if not message:
             return False
         control, gone = descriptors
-        self.create(json.loads(message), control, gone)
-        os.close(control)
+        try:
+            self.create(json.loads(message), control, gone)
+        except OSError as refusal:
+            why = f"{refusal.strerror} ({refusal.filename or 'fork'})"
+            with contextlib.suppress(OSError):
+                os.write(control, json.dumps({"unavailable": why}).encode() + b"\n")
+            os.close(control)
+            os.close(gone)
         return True
 
     def create(self, request: dict[str, list[str]], control: int, gone: int) -> None:
@@ -118,10 +169,15 @@ class Server:
         ]
         group = cgroups.Tree(places, str(self.made))
         group.limit(processes=self.processes, memory=self.memory // 2)
-        pid = fork_into(CLONE_NEWPID)
+        try:
+            pid = fork_into(CLONE_NEWPID)
+        except OSError:
+            group.remove()
+            raise
         if pid == 0:
             init.main(control, self.plan, group, request)
-        self.living[pid] = (gone, group)
+        self.living[pid] = Living(control, gone, group)
+        self.poll.register(control, 0)  # only to hear that it was closed
 
     def reap(self) -> None:
         """Clean up after every sandbox that has ended."""
@@ -129,10 +185,19 @@ class Server:
             pid, _status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            gone, group = self.living.pop(pid)
-            with contextlib.suppress(OSError):
-                group.remove()
-            os.close(gone)
+            self.bury(self.living.pop(pid))
+
+    def bury(self, one: Living) -> None:
+        """Clean up after one sandbox; tell the front which of its limits it has met."""
+        with contextlib.suppress(KeyError):
+            self.poll.unregister(one.link)
+        os.close(one.link)
+        met = {"oom_kills": one.group.oom_kills(), "refused_forks": one.group.refused_forks()}
+        with contextlib.suppress(OSError):
+            one.group.remove()
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            os.write(one.gone, json.dumps(met).encode())
+        os.close(one.gone)
 
     def close(self) -> None:
         """End all sandboxes, wait for them, remove the groups."""
@@ -140,21 +205,19 @@ class Server:
             os.kill(pid, signal.SIGKILL)
         while self.living:
             pid, _status = os.waitpid(-1, 0)
-            gone, group = self.living.pop(pid)
-            with contextlib.suppress(OSError):
-                group.remove()
-            os.close(gone)
+            self.bury(self.living.pop(pid))
         with contextlib.suppress(OSError):
             self.tree.remove()
 
 
 def sweep() -> list[str]:
-    """Remove the groups of servers that were killed together with all their family."""
+    """Remove the groups of servers that were killed, with what may still run in them."""
     swept: list[str] = []
     for place in cgroups.hierarchies():
         for entry in os.scandir(place.folder):
             if entry.name.startswith(GROUP_PREFIX) and not _alive(entry.name):
                 with contextlib.suppress(OSError):
+                    cgroups.kill(entry.path)
                     cgroups.remove(entry.path)
                     swept.append(entry.path)
     return swept

@@ -10,7 +10,7 @@ import struct
 import time
 
 from ocfkit.linux import process, seccomp
-from ocfkit.linux.namespaces import CLONE_NEWUSER, syscall
+from ocfkit.linux.namespaces import AT_FDCWD, CLONE_NEWUSER, syscall
 
 _FORBIDDEN = (
     # a handle opens files outside the root; the capability that it needs must be kept, since
@@ -47,6 +47,8 @@ _CHANGES_OF_ID = (
 ).split()
 _REAL_TIME = (1, 2, 6)  # SCHED_FIFO, SCHED_RR, SCHED_DEADLINE, <linux/sched.h>
 _RESET_ON_FORK = 0x40000000
+_REAL_TIME_IO = (1 << 13,)  # IOPRIO_CLASS_RT, <linux/ioprio.h>
+_IO_CLASS = 7 << 13
 _EXECS = ("execve", "execveat")
 # every call that sends a signal, and which argument is the signal
 _SIGNALS = {
@@ -57,7 +59,9 @@ _SIGNALS = {
     "rt_sigqueueinfo": 1,
     "rt_tgsigqueueinfo": 2,
 }
+_NONSENSE = (OSError, struct.error, ValueError, OverflowError, StopIteration)
 _MOST_RECORDS = 5000
+_MOST_RECORDED = 4 << 20  # bytes of arguments and environments
 _MOST_STRING = 131072  # MAX_ARG_STRLEN
 _MOST_ARGUMENTS = 4096
 _MOST_ENVIRONMENT = 32768
@@ -78,6 +82,9 @@ def program(wanted: list[str], password: int, *, one_id: bool = False) -> bytes:
         seccomp.refuse_flags("clone", 0, CLONE_NEWUSER),
         seccomp.refuse_flags("unshare", 0, CLONE_NEWUSER),
         seccomp.refuse_values("sched_setscheduler", 1, _REAL_TIME, ~_RESET_ON_FORK & 0xFFFFFFFF),
+        seccomp.refuse_values("ioprio_set", 2, _REAL_TIME_IO, _IO_CLASS),
+        seccomp.refuse_sockets(),
+        *seccomp.keep_core_limit(),  # see init: a limit of 0 would wake the host's handler
     ]
     if "exec" in wanted:
         blocks += [seccomp.notify(name) for name in _EXECS]
@@ -97,6 +104,7 @@ class Watcher:
         self.password = password
         self.execs: list[dict[str, object]] = []
         self.signals: list[dict[str, object]] = []
+        self._recorded = 0
         self.fault = ""
         self.shielded: set[int] = set()
         self._exec_numbers = {seccomp.number(name): name for name in _EXECS}
@@ -119,7 +127,7 @@ class Watcher:
         if call is None:
             return
         code = None
-        with contextlib.suppress(OSError, struct.error, ValueError):  # the caller may die meanwhile
+        with contextlib.suppress(*_NONSENSE):  # the caller may die meanwhile, or mean to confuse us
             if call.nr in self._exec_numbers:
                 self._record_exec(call)
             elif self.fault:
@@ -132,6 +140,8 @@ class Watcher:
         target = ctypes.c_int(call.args[0] & 0xFFFFFFFF).value
         if name == "pidfd_send_signal":
             target = _pid_of_descriptor(call.pid, target)
+            if target <= 0:
+                return None  # its process is gone
         if self._is_shielded(call.pid) or not self._hits(target, call.pid):
             return None
         swallowed = self.fault == "signals-swallowed"
@@ -162,7 +172,7 @@ class Watcher:
         return False
 
     def _record_exec(self, call: seccomp.Notification) -> None:
-        if len(self.execs) >= _MOST_RECORDS:
+        if len(self.execs) >= _MOST_RECORDS or self._recorded >= _MOST_RECORDED:
             return
         at = time.clock_gettime(time.CLOCK_BOOTTIME)
         caller = process.stat(call.pid)
@@ -174,16 +184,22 @@ class Watcher:
             environ = _strings(memory, call.args[shift + 2], _MOST_ENVIRONMENT)
         finally:
             os.close(memory)
-        if not path and shift:  # AT_EMPTY_PATH: the program is a descriptor
-            path = os.readlink(f"/proc/{call.pid}/fd/{call.args[0] & 0xFFFFFFFF}")
-        path = os.path.realpath(os.path.join(os.readlink(f"/proc/{call.pid}/cwd"), path))
+        start = f"/proc/{call.pid}/cwd"
+        if shift and ctypes.c_int(call.args[0] & 0xFFFFFFFF).value != AT_FDCWD:
+            start = f"/proc/{call.pid}/fd/{call.args[0] & 0xFFFFFFFF}"
+        if not path:  # AT_EMPTY_PATH: the program is the descriptor itself
+            path = os.readlink(start)
+        elif not path.startswith("/"):
+            path = os.path.join(os.readlink(start), path)
+        path = os.path.realpath(path)
         if not os.path.isfile(path) or not os.access(path, os.X_OK):
             return  # a search along PATH tries names that are not there
         exe, cmdline = interpreted(path, argv)
+        self._recorded += sum(map(len, (*argv, *cmdline, *environ)))
         self.execs.append(
             {
                 "at": at,
-                "pid": call.pid,
+                "pid": _group_leader(call.pid),  # whichever thread calls execve, this one goes on
                 "ppid": caller.ppid,
                 "path": path,
                 "exe": exe,

@@ -6,8 +6,10 @@ is told as text and not raised: limits are a net, and the caller says where it h
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 import time
 
 CONTROLLERS = ("pids", "memory", "cpu")
@@ -26,13 +28,16 @@ class Hierarchy:
         self.unified = unified
 
 
-def hierarchies() -> list[Hierarchy]:
+def hierarchies(proc: str = "/proc/self") -> list[Hierarchy]:
     """Where this process may hope to make groups, version 1 first; nothing is tried yet."""
     found: list[Hierarchy] = []
-    missing = set(CONTROLLERS)
-    mounts = _mounts()
-    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as groups:
-        lines = [line.rstrip("\n").split(":", 2) for line in groups]
+    missing: set[str] = set(CONTROLLERS)
+    mounts = _mounts(proc)
+    try:
+        with open(f"{proc}/cgroup", encoding="utf-8", errors="surrogateescape") as groups:
+            lines = [line.rstrip("\n").split(":", 2) for line in groups]
+    except FileNotFoundError:  # a kernel without control groups
+        return []
     for _number, names, path in lines:
         here = missing & set(names.split(","))
         for kind, root, point, options in mounts:
@@ -76,10 +81,15 @@ class Tree:
         return {each for place in self.folders for each in place.controllers}
 
     def share(self) -> None:
-        """Let children have the controllers too (version 2 wants it said, and then the group
-        itself may hold no process).
+        """Let children have the controllers too.
+
+        Version 2 wants it said, and then the group itself may hold no process.
         """
         for place in self.folders:
+            if "memory" in place.controllers and not place.unified:
+                # version 1 before 5.11: a limit binds the group alone unless this is said first
+                with contextlib.suppress(OSError):
+                    _write(f"{place.folder}/memory.use_hierarchy", "1")
             if place.unified:
                 wanted = " ".join(f"+{each}" for each in sorted(place.controllers))
                 self._write(place, "cgroup.subtree_control", wanted)
@@ -96,9 +106,7 @@ class Tree:
             if processes is not None and "pids" in place.controllers:
                 self._write(place, "pids.max", str(processes))
             if memory is not None and "memory" in place.controllers:
-                names = ("memory.max",) if place.unified else ("memory.limit_in_bytes",)
-                for name in names:
-                    self._write(place, name, str(memory))
+                self._limit_memory(place, memory)
             if cpu_weight is not None and "cpu" in place.controllers:
                 if place.unified:
                     self._write(place, "cpu.weight", str(cpu_weight))
@@ -114,15 +122,36 @@ class Tree:
         for place in self.folders:
             _write(f"{place.folder}/{'cgroup.procs' if place.unified else 'tasks'}", "0")
 
+    def _limit_memory(self, place: Hierarchy, memory: int) -> None:
+        """Memory, and no swap beyond it: files on a tmpfs would go there."""
+        if place.unified:
+            self._write(place, "memory.max", str(memory))
+            swap, most = "memory.swap.max", 0
+        else:
+            self._write(place, "memory.limit_in_bytes", str(memory))
+            swap, most = "memory.memsw.limit_in_bytes", memory  # of both together
+        if os.path.exists(f"{place.folder}/{swap}"):
+            self._write(place, swap, str(most))
+        elif _has_swap():
+            self.notes.append(f"{swap} could not be set: the kernel does not count swap")
+
     def oom_kills(self) -> int:
         """How many processes of the group the kernel has killed for want of memory."""
+        return self._events("memory", "memory.oom_control", "memory.events", "oom_kill")
+
+    def refused_forks(self) -> int:
+        """How often the group has met its limit of processes."""
+        return self._events("pids", "pids.events", "pids.events", "max")
+
+    def _events(self, controller: str, version_1: str, version_2: str, event: str) -> int:
         for place in self.folders:
-            if "memory" in place.controllers:
-                name = "memory.events" if place.unified else "memory.oom_control"
+            if controller in place.controllers:
                 try:
-                    with open(f"{place.folder}/{name}", encoding="ascii") as events:
-                        return sum(int(line.split()[1]) for line in events if "oom_kill " in line)
-                except OSError:
+                    name = version_2 if place.unified else version_1
+                    with open(f"{place.folder}/{name}", encoding="ascii") as lines:
+                        counts = dict(line.split() for line in lines)
+                    return int(counts.get(event, "0"))
+                except (OSError, ValueError):
                     return 0
         return 0
 
@@ -137,6 +166,33 @@ class Tree:
             _write(f"{place.folder}/{name}", value)
         except OSError as refusal:
             self.notes.append(f"{name} could not be set: {refusal.strerror}")
+
+
+def kill(folder: str) -> None:
+    """Kill every process in a group and below it, and wait a moment for them to be gone.
+
+    Only those that this pid namespace shows are killed (version 2 has a file that ends all).
+    """
+    deadline = time.monotonic() + _REMOVAL
+    while pids := _members(folder):
+        try:
+            _write(f"{folder}/cgroup.kill", "1")
+        except OSError:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.002)
+
+
+def _members(folder: str) -> set[int]:
+    found = {int(word) for word in _words(f"{folder}/cgroup.procs")} - {0}
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                found |= _members(entry.path)
+    return found
 
 
 def remove(folder: str) -> None:
@@ -169,6 +225,14 @@ def _write(path: str, value: str) -> None:
         os.close(descriptor)
 
 
+def _has_swap() -> bool:
+    try:
+        with open("/proc/swaps", encoding="utf-8", errors="replace") as lines:
+            return len(list(lines)) > 1
+    except OSError:
+        return False
+
+
 def _words(path: str) -> set[str]:
     try:
         with open(path, encoding="ascii") as text:
@@ -194,9 +258,9 @@ def _below(root: str, point: str, path: str) -> str:
     return (point + "/" + shown.strip("/")).rstrip("/")
 
 
-def _mounts() -> list[tuple[str, str, str, set[str]]]:
+def _mounts(proc: str) -> list[tuple[str, str, str, set[str]]]:
     found: list[tuple[str, str, str, set[str]]] = []
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+    with open(f"{proc}/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
             fields, _, rest = line.partition(" - ")
             kind, _source, options = [*rest.split(), "", ""][:3]

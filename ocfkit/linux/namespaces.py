@@ -35,6 +35,7 @@ MNT_DETACH = 2
 
 # <linux/mount.h>, <fcntl.h>
 AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 1
 
@@ -162,19 +163,20 @@ def pivot_root(new_root: str, put_old: str) -> None:
 
 
 def open_tree(path: str) -> int:
-    """open_tree(2) with OPEN_TREE_CLONE: a mount of its own, seen by nobody, from which `..`
-    leads nowhere; close the descriptor to undo it.
+    """open_tree(2) with OPEN_TREE_CLONE: a mount of its own, seen by nobody.
+
+    From its top `..` leads nowhere; closing the descriptor undoes it.
     """
     return syscall(OPEN_TREE, AT_FDCWD, os.fsencode(path), OPEN_TREE_CLONE | os.O_CLOEXEC)
 
 
-def mount_setattr(path: str, attributes: int) -> None:
-    """mount_setattr(2), for the mount and all below it: only adds attributes."""
+def mount_setattr(where: str | int, attributes: int) -> None:
+    """mount_setattr(2), for a mount (its path or descriptor) and all below it: adds attributes."""
     argument = struct.pack("=4Q", attributes, 0, 0, 0)
     buffer = ctypes.create_string_buffer(argument, len(argument))
-    syscall(
-        MOUNT_SETATTR, AT_FDCWD, os.fsencode(path), AT_RECURSIVE, buffer, ctypes.sizeof(buffer)
-    )
+    at, path = (where, "") if isinstance(where, int) else (AT_FDCWD, where)
+    flags = AT_RECURSIVE if path else AT_RECURSIVE | AT_EMPTY_PATH
+    syscall(MOUNT_SETATTR, at, os.fsencode(path), flags, buffer, ctypes.sizeof(buffer))
 
 
 def prctl(option: int, argument: int | bytes = 0, more: int = 0) -> int:

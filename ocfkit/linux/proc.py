@@ -52,9 +52,11 @@ def run(
     watched = os.pidfd_open(pid)
     try:
         said = [bytearray(), bytearray()]
-        timed_out = not _listen(watched, [read for read, _ in pipes], said, started + deadline, tail)
+        timed_out = not _listen(
+            watched, [read for read, _ in pipes], said, started + deadline, tail
+        )
         if timed_out:
-            os.killpg(pid, signal.SIGKILL)
+            _kill(pid)
         _, status = os.waitpid(pid, 0)
     finally:
         for descriptor in (watched, *(read for read, _ in pipes)):
@@ -63,12 +65,21 @@ def run(
     return Ended(argv, status, time.monotonic() - started, texts, timed_out=timed_out)
 
 
+def _kill(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:  # it has not come to make its group yet
+        os.kill(leader, signal.SIGKILL)
+
+
 def _become(argv: Sequence[str], env: Mapping[str, str], uid: int, outputs: Sequence[int]) -> None:
+    code = 126
     try:
         os.setsid()
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         for number, descriptor in enumerate(outputs, start=1):
             os.dup2(descriptor, number)
+        os.closerange(3, 1 << 16)  # what we have inherited ourselves is not the command's business
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         if uid:
@@ -79,7 +90,9 @@ def _become(argv: Sequence[str], env: Mapping[str, str], uid: int, outputs: Sequ
         os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - an argv list, no shell
     except OSError as failure:
         os.write(2, f"{argv[0]}: {failure.strerror}\n".encode(errors="replace"))
-        os._exit(127 if isinstance(failure, FileNotFoundError) else 126)
+        code = 127 if isinstance(failure, FileNotFoundError) else 126
+    finally:  # whatever it was: there must never be two of the caller
+        os._exit(code)
 
 
 def _listen(
@@ -90,19 +103,21 @@ def _listen(
     for descriptor in (watched, *pipes):
         poll.register(descriptor, select.POLLIN)
     ended = False
+    open_pipes = len(pipes)
     while (left := until - time.monotonic()) > 0:
         ready = [descriptor for descriptor, _ in poll.poll(left * 1000)]
         for descriptor, text in zip(pipes, said, strict=True):
             if descriptor in ready:
                 chunk = os.read(descriptor, 65536)
-                text += chunk
+                text.extend(chunk)
                 del text[: max(0, len(text) - 2 * tail)]
                 if not chunk:
                     poll.unregister(descriptor)
+                    open_pipes -= 1
         if watched in ready and not ended:
             ended = True
             poll.unregister(watched)
             until = min(until, time.monotonic() + _GRACE)
-        if ended and not ready:
+        if ended and not (ready and open_pipes):
             break
     return ended

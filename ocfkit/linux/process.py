@@ -50,8 +50,9 @@ def executable(pid: int, proc: str = "/proc") -> str:
 
 
 def owner(pid: int, proc: str = "/proc") -> int:
-    """Its effective uid, read from its status: the folder's owner is root for one that is not
-    dumpable.
+    """Its effective uid.
+
+    Read from its status: the folder belongs to root when the process is not dumpable.
     """
     for line in _read(f"{proc}/{pid}/status").splitlines():
         if line.startswith(b"Uid:"):
@@ -62,7 +63,7 @@ def owner(pid: int, proc: str = "/proc") -> int:
 def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        chunks = []
+        chunks: list[bytes] = []
         while chunk := os.read(descriptor, 65536):
             chunks.append(chunk)
         return b"".join(chunks)

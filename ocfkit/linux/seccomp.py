@@ -31,7 +31,7 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NR, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
 
-_NUMBERS: dict[str, tuple[int, int]] = {
+NUMBERS: dict[str, tuple[int, int]] = {
     # name: (x86_64, aarch64); -1 where the machine does not have the call
     "execve": (59, 221),
     "execveat": (322, 281),
@@ -69,6 +69,10 @@ _NUMBERS: dict[str, tuple[int, int]] = {
     "delete_module": (176, 106),
     "quotactl": (179, 60),
     "syslog": (103, 116),
+    "socket": (41, 198),
+    "ioprio_set": (251, 30),
+    "setrlimit": (160, 164),
+    "prlimit64": (302, 261),
     "ptrace": (101, 117),
     "setuid": (105, 146),
     "setgid": (106, 144),
@@ -100,7 +104,7 @@ def number(name: str) -> int:
     machine = os.uname().machine
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"no system call table for {machine}")
-    return _NUMBERS[name][_MACHINES.index(machine)]
+    return NUMBERS[name][_MACHINES.index(machine)]
 
 
 def _argument(index: int) -> tuple[int, int, int, int]:
@@ -132,9 +136,7 @@ def refuse_flags(name: str, argument: int, flags: int) -> Block:
 
 def refuse_values(name: str, argument: int, values: tuple[int, ...], mask: int) -> Block:
     """The call fails with EPERM when its masked argument is one of the values."""
-    tests: Block = [
-        (_JEQ, len(values) - index, 0, value) for index, value in enumerate(values)
-    ]
+    tests: Block = [(_JEQ, len(values) - index, 0, value) for index, value in enumerate(values)]
     return _only_for(
         name,
         [
@@ -145,6 +147,53 @@ def refuse_values(name: str, argument: int, values: tuple[int, ...], mask: int) 
             (_RET, 0, 0, SECCOMP_RET_ERRNO | errno.EPERM),
         ],
     )
+
+
+def refuse_sockets() -> Block:
+    """No socket leads out of a network namespace: two families do not care for it.
+
+    AF_VSOCK reaches the hypervisor and what listens there; netlink's audit protocol writes into
+    the host's log. Programs meet both answers on kernels that lack the family.
+    """
+    af_netlink, af_vsock, netlink_audit = 16, 40, 9
+    return _only_for(
+        "socket",
+        [
+            _argument(0),
+            (_JEQ, 0, 1, af_vsock),
+            (_RET, 0, 0, SECCOMP_RET_ERRNO | errno.EAFNOSUPPORT),
+            (_JEQ, 0, 3, af_netlink),
+            _argument(2),
+            (_JEQ, 0, 1, netlink_audit),
+            (_RET, 0, 0, SECCOMP_RET_ERRNO | errno.EPROTONOSUPPORT),
+            (_RET, 0, 0, SECCOMP_RET_ALLOW),
+        ],
+    )
+
+
+def keep_core_limit() -> list[Block]:
+    """Setting RLIMIT_CORE succeeds and changes nothing; it can still be asked for."""
+    rlimit_core = 4
+    done = (_RET, 0, 0, SECCOMP_RET_ERRNO | 0)
+    allow = (_RET, 0, 0, SECCOMP_RET_ALLOW)
+    pointer = _argument(2)
+    upper_half = (*pointer[:3], pointer[3] + 4)
+    return [
+        _only_for("setrlimit", [_argument(0), (_JEQ, 0, 1, rlimit_core), done, allow]),
+        _only_for(
+            "prlimit64",
+            [
+                _argument(1),
+                (_JEQ, 0, 5, rlimit_core),
+                pointer,
+                (_JEQ, 0, 2, 0),
+                upper_half,
+                (_JEQ, 1, 0, 0),
+                done,
+                allow,
+            ],
+        ),
+    ]
 
 
 def notify(name: str) -> Block:
