@@ -169,7 +169,11 @@ class TextReport:
     def _processes(self, label: str, processes: Sequence[Process], state: str, indent: str) -> None:
         self._line(indent, ("dim", label), state, "" if processes else ", no process")
         for process in processes[:PROCESSES]:
-            shown = command(process.argv) or f"[{process.comm}]"
+            # a title that a daemon has put over its arguments is followed by what it wiped out
+            words = list(process.argv)
+            while words and not words[-1]:
+                words.pop()
+            shown = command(words) or f"[{process.comm}]"
             line = f"{process.pid} {process.state} uid {process.uid} {shown}"
             room = self._paper.width - len(indent) - len(label)
             self._line(indent, " " * len(label), cut(visible(line), room))

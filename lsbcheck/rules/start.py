@@ -140,7 +140,7 @@ def missing_program(run: Transcript) -> Judgement:
     if call.outcome == "exited" and call.code in {0, 5}:
         remarks: tuple[str, ...] = ()
         if call.code == 0:
-            remarks = ("5 would let Pacemaker move the service on at once; 0 hides that it is gone",)
+            remarks = ("5 would move the service on at once; Debian's 0 hides that it is gone",)
         if status_call is not None and status_call.succeeded:  # a script without a status
             remarks += ("asked for its status, the script said 0 as well",)
         return holds(f"{said(call)} without the program", *calls, fault=fault, remarks=remarks)

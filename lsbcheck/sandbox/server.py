@@ -103,6 +103,7 @@ class Server:
         me = process.stat(os.getpid())
         name = f"{GROUP_PREFIX}{_pid_namespace()}-{me.pid}-{me.start}"
         self.tree = cgroups.Tree(cgroups.hierarchies(), name)
+        self.tree.hold()
         self.tree.share()
         self.tree.limit(memory=self.memory, cpu_weight=_CPU_WEIGHT)
         self.made = 0
@@ -215,7 +216,7 @@ def sweep() -> list[str]:
     swept: list[str] = []
     for place in cgroups.hierarchies():
         for entry in os.scandir(place.folder):
-            if entry.name.startswith(GROUP_PREFIX) and not _alive(entry.name):
+            if entry.name.startswith(GROUP_PREFIX) and not cgroups.is_held(entry.path):
                 with contextlib.suppress(OSError):
                     cgroups.kill(entry.path)
                     cgroups.remove(entry.path)
@@ -226,14 +227,3 @@ def sweep() -> list[str]:
 def _pid_namespace() -> str:
     """A number without which a pid means nothing: containers may share the control groups."""
     return str(os.stat("/proc/self/ns/pid").st_ino)
-
-
-def _alive(name: str) -> bool:
-    namespace, _, rest = name.removeprefix(GROUP_PREFIX).partition("-")
-    pid, _, start = rest.partition("-")
-    if namespace != _pid_namespace() or not (pid.isdecimal() and start.isdecimal()):
-        return True  # not a name of ours, or nothing that can be told from here
-    try:
-        return process.stat(int(pid)).start == int(start)
-    except OSError:
-        return False

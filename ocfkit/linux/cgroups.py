@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import signal
 import time
@@ -79,6 +80,12 @@ class Tree:
     def controllers(self) -> set[str]:
         """Those that act on this group."""
         return {each for place in self.folders for each in place.controllers}
+
+    def hold(self) -> None:
+        """Keep a lock on every folder for as long as this process lives; see `is_held`."""
+        for place in self.folders:
+            descriptor = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
 
     def share(self) -> None:
         """Let children have the controllers too.
@@ -166,6 +173,24 @@ class Tree:
             _write(f"{place.folder}/{name}", value)
         except OSError as refusal:
             self.notes.append(f"{name} could not be set: {refusal.strerror}")
+
+
+def is_held(folder: str) -> bool:
+    """Whether the process that made this group, and held it, is still there.
+
+    A lock says so across pid namespaces too, where a pid in the group's name would mean nothing.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True  # it is being removed
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def kill(folder: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,22 @@ def test_what_is_listed_in_a_group_and_below_it_is_killed(
         (folder / "cgroup.procs").write_text(f"0\n{sleeper.pid}\n")
     cgroups.kill(str(tmp_path))
     assert [sleeper.wait(5) for sleeper in sleepers] == [-9, -9]
+
+
+def test_a_group_is_held_as_long_as_its_maker_lives(tmp_path: Path) -> None:
+    place = cgroups.Hierarchy(str(tmp_path), {"pids"}, unified=False)
+    maker = (
+        "import sys; from ocfkit.linux import cgroups;"
+        f"place = cgroups.Hierarchy({str(tmp_path)!r}, {{'pids'}}, unified=False);"
+        "tree = cgroups.Tree([place], 'x');"
+        "tree.hold(); print('made', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", maker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "made\n"
+        assert cgroups.is_held(f"{place.folder}/x")
+        process.kill()
+        process.wait()
+    assert not cgroups.is_held(f"{place.folder}/x")
