@@ -16,8 +16,6 @@ from lsbcheck.itinerary import (
     PROVOKED,
     ROUTES,
     WITHOUT_SERVICE,
-    Limits,
-    Traveller,
     is_doubtful,
     travel,
     watched_start,
@@ -27,6 +25,7 @@ from lsbcheck.sandbox.interface import Backend
 from lsbcheck.sandbox.mounts import PRIVATE
 from lsbcheck.script import Script
 from lsbcheck.transcript import Scenario, ScenarioName, Service, Transcript
+from lsbcheck.visit import Limits, Traveller
 
 ALWAYS: tuple[ScenarioName, ...] = ("watched", "stopped", "cycle")
 """What tells which actions there are and what the service is; every rule may read these."""

@@ -23,8 +23,8 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP)]  # run as a file, by ./dev bench; in front of this folder's lsbcheck.py
 
 from lsbcheck.arguments import default_jobs  # noqa: E402
-from lsbcheck.itinerary import ENVIRONMENT  # noqa: E402
 from lsbcheck.sandbox.namespace import NamespaceBackend  # noqa: E402
+from lsbcheck.visit import ENVIRONMENT  # noqa: E402
 from tests.bench import engines, family  # noqa: E402
 from tests.services import corpus, roots  # noqa: E402
 

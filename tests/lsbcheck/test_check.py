@@ -13,12 +13,13 @@ import pytest
 
 from lsbcheck import check, itinerary, live
 from lsbcheck.check import ALWAYS, NEEDS, Options, Report, Step, check_all
-from lsbcheck.itinerary import NOT_UP, PROVOKED, ROUTES, WITHOUT_SERVICE, Traveller
+from lsbcheck.itinerary import PROVOKED, ROUTES, WITHOUT_SERVICE
 from lsbcheck.rules import RULES, Rule
 from lsbcheck.rules.registry import REPORT_ORDER
 from lsbcheck.sandbox.interface import Ran, SandboxUnavailable
 from lsbcheck.script import Script
 from lsbcheck.transcript import Call, Program, Scenario, ScenarioName, Service, Transcript
+from lsbcheck.visit import NOT_UP, Traveller
 from tests.lsbcheck.world import (
     DAEMON,
     World,

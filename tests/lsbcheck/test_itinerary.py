@@ -11,18 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lsbcheck import faults, itinerary, transcript
-from lsbcheck.itinerary import (
-    ENVIRONMENT,
-    NOT_UP,
-    OUT_OF_TIME,
-    ROUTES,
-    Limits,
-    Traveller,
-    is_doubtful,
-    travel,
-    watched_start,
-)
+from lsbcheck import faults, itinerary, transcript, visit
+from lsbcheck.itinerary import ROUTES, is_doubtful, travel, watched_start
 from lsbcheck.sandbox.interface import Ran
 from lsbcheck.transcript import (
     UNKNOWN_ACTION,
@@ -32,6 +22,7 @@ from lsbcheck.transcript import (
     ScenarioName,
     Service,
 )
+from lsbcheck.visit import ENVIRONMENT, NOT_UP, OUT_OF_TIME, Limits, Traveller
 from tests.lsbcheck.world import (
     DAEMON,
     PID_FILE,
@@ -483,7 +474,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(itinerary, "time", SimpleNamespace(monotonic=lambda: self.now))
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        for module in (itinerary, visit):
+            monkeypatch.setattr(module, "time", clock)
 
     def passes(self, seconds: float, *, hangs: bool = False) -> Callable[..., Ran]:
         def hook(_: World, ran: Ran) -> Ran:

@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,14 +83,13 @@ def code_digest() -> str:
 def _meaning(source: str) -> str:
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
-                each
-                for each in body
-                if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-            ]
-    return ast.dump(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [each for each in node.body if not _is_docstring(each)]
+    return ast.unparse(tree)
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def scripts_of(root: Path) -> list[str]:
@@ -213,7 +212,7 @@ def differences(rows: Sequence[Row], table: dict[str, Row]) -> list[str]:
 
 
 @contextlib.contextmanager
-def hogs() -> Iterator[None]:
+def hogs() -> Generator[None]:
     """Keep every processor busy."""
     busy = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"])
