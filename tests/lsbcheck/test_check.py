@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lsbcheck import check, itinerary, live
+from lsbcheck import check, itinerary, live, visit
 from lsbcheck.check import ALWAYS, NEEDS, Options, Report, Step, check_all
 from lsbcheck.itinerary import PROVOKED, ROUTES, WITHOUT_SERVICE
 from lsbcheck.rules import RULES, Rule
@@ -520,8 +520,8 @@ class TestLimits:
     ) -> None:
         now = [1000.0]
         clock = SimpleNamespace(monotonic=lambda: now[0])
-        monkeypatch.setattr(check, "time", clock)
-        monkeypatch.setattr(itinerary, "time", clock)
+        for module in (check, itinerary, visit):
+            monkeypatch.setattr(module, "time", clock)
 
         def slow(_: World, ran: Ran) -> Ran:
             now[0] += 20

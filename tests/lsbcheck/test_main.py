@@ -613,7 +613,7 @@ sys.exit(fake.run(*sys.argv[1:]))
         with Path("/dev/full").open("wb") as full:
             ended = subprocess.run(
                 command(["--list-rules"]),
-                env=cleaned({}),
+                env=cleaned({"PYTHONUNBUFFERED": ""}),  # so that something is left for the end
                 stdout=full,
                 stderr=subprocess.PIPE,
                 check=False,
