@@ -77,7 +77,7 @@ def main(
             traceback.print_exc()
         hint = "" if verbose else "; -v shows where"
         _complain(f"error of the checker, nothing was proved: {_named(error)}{hint}")
-        _let_go_of_stdout()  # what could not be written (a full disk) could not be at the end either
+        _let_go_of_stdout()  # what a full disk did not take, it does not take at the end either
         return exitcodes.NOT_PROVED
 
 
