@@ -16,6 +16,7 @@ from lsbcheck.sandbox.interface import Sandbox, SandboxLost, Watch
 from lsbcheck.transcript import (
     UNKNOWN_ACTION,
     Bystander,
+    Call,
     Fault,
     Process,
     Program,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 CLOSE = 0.9
 """An answer later than this part of its limit is asked again, alone, with twice the limit."""
+
+STARVED = 0.02
+"""A call that waited for a processor for more than this part of its time is not believed when it
+disappoints: asked again, alone, with twice the limit."""
 
 _NOBODY = 65534
 
@@ -344,8 +349,28 @@ def _made(name: str, visit: Visit, route: Callable[[], None]) -> Scenario:
 def is_doubtful(scenario: Scenario) -> bool:
     """Whether another load might have changed what was seen.
 
-    An answer came near to its limit, or the service did not come up although it can.
+    An answer came near to its limit, the service did not come up although it can, or a call was
+    starved and did not do what it should: scripts have time limits of their own.
     """
     return scenario.error == NOT_UP or any(
-        call.outcome != "no-answer" and call.seconds > CLOSE * call.limit for call in scenario.calls
+        _is_close(call) or (_is_starved(call) and _disappoints(call, scenario))
+        for call in scenario.calls
     )
+
+
+def _is_close(call: Call) -> bool:
+    return call.outcome != "no-answer" and call.seconds > CLOSE * call.limit
+
+
+def _is_starved(call: Call) -> bool:
+    return call.late > STARVED * call.seconds
+
+
+def _disappoints(call: Call, scenario: Scenario) -> bool:
+    """Not 0 though nothing was made to fail, or no answer where a prompt one is usual."""
+    if call.outcome == "no-answer":
+        return scenario.name != "stop-failure"  # of all limits the most generous, and often met
+    if call.action == "status":
+        return scenario.name == "cycle" and call.running_before and not call.succeeded
+    made_to_fail = scenario.fault is not None and call is scenario.calls[-1]
+    return call.action != UNKNOWN_ACTION and not made_to_fail and not call.succeeded

@@ -64,6 +64,8 @@ class Call:
     before: tuple[Process, ...] = ()
     """Processes of the service (all that the sandbox did not have at first) before the call."""
     after: tuple[Process, ...] = ()
+    late: float = 0.0
+    """Seconds of it that went by waiting for a processor, as far as the sandbox could tell."""
     asked_again: bool = False
     """The first answer was a close call; this is the second, asked alone with twice the limit."""
 

@@ -193,6 +193,7 @@ class Visit:
             running_after=self.runs(after),
             before=tuple(before),
             after=tuple(after),
+            late=ran.late,
             asked_again=self.again,
         )
         self.calls.append(call)

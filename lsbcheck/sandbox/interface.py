@@ -52,6 +52,9 @@ class Ran:
     stdout: str
     """The last 64 KiB, undecodable bytes replaced."""
     stderr: str
+    late: float = 0.0
+    """Seconds by which the sandbox's own supervisor came late meanwhile, for want of a processor:
+    what runs beside it came late as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _TAIL = 65536
 _FLOOD = 4 << 20  # bytes of output after which a command is read slowly, so that it waits for us
 _FLOOD_PAUSE = 0.05
 _TICK = 0.025
+_BEAT = 0.25  # while a command runs we look at the clock so often, to see how late we come
 _STARVED = 4  # a settle ends after this many times its limit by the clock, whatever the load
 _MOST_CHANGES = 20_000
 _LONGEST_COMMAND = 32768
@@ -178,8 +179,11 @@ class Machine:
             self.outputs[output.read_end] = output
             self.poll.register(output.read_end, select.POLLIN)
         until = started + deadline
-        while pid not in self.ended and (left := until - time.monotonic()) > 0:
-            self.pump(left)
+        late = 0.0
+        while pid not in self.ended and (left := until - (now := time.monotonic())) > 0:
+            beat = min(left, _BEAT)
+            self.pump(beat)
+            late += max(0.0, time.monotonic() - now - beat)
         timed_out = pid not in self.ended
         seconds = time.monotonic() - started
         while pid not in self.ended:
@@ -194,6 +198,7 @@ class Machine:
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             "timed_out": timed_out,
             "seconds": seconds,
+            "late": late,
             "stdout": pipes[0].text(),
             "stderr": pipes[1].text(),
             "full": self._disk_is_full(),

@@ -19,6 +19,7 @@ RAN = {
     "signal": None,
     "timed_out": False,
     "seconds": 0.5,
+    "late": 0.0,
     "stdout": "",
     "stderr": "",
     "full": False,

@@ -17,6 +17,7 @@ from lsbcheck.sandbox.interface import Ran
 from lsbcheck.transcript import (
     UNKNOWN_ACTION,
     Call,
+    Fault,
     Program,
     Scenario,
     ScenarioName,
@@ -548,6 +549,26 @@ class TestDoubt:
 
     def test_is_not_about_a_call_without_an_answer(self) -> None:
         assert not is_doubtful(self.scenario(100, 100, hung=True))
+
+    @pytest.mark.parametrize("late", [0.0, 1.0])
+    def test_is_about_a_starved_call_that_disappoints(self, late: float) -> None:
+        def said(name: str, action: str, code: int | None, *, fault: bool = False) -> bool:
+            call = Call(
+                action, (), "no-answer" if code is None else "exited", code, 10, 60, "",
+                running_before=action != "start", running_after=True, late=late,
+            )  # fmt: skip
+            provoked = Fault("program-fails", "", effective=True) if fault else None
+            return is_doubtful(Scenario(name, (call,), provoked))
+
+        starved = late > 0
+        assert said("cycle", "start", 1) == starved
+        assert said("cycle", "status", 3) == starved
+        assert said("start-failure", "start", None, fault=True) == starved
+        assert not said("cycle", "start", 0)
+        assert not said("start-failure", "start", 1, fault=True)  # as it should be
+        assert not said("crash", "status", 1)
+        assert not said("stopped", UNKNOWN_ACTION, 2)
+        assert not said("stop-failure", "stop", None, fault=True)
 
     def test_gives_a_second_answer_twice_the_limit_and_marks_it(self) -> None:
         backend = Worlds({"stop": takes(95)})
