@@ -84,10 +84,10 @@ def main(
 def backend_for(arguments: Arguments) -> Backend:
     """The backend that the options ask for; raises SandboxUnavailable."""
     if arguments.sandbox == "none":
-        from lsbcheck.sandbox.host import HostBackend  # noqa: PLC0415 - one of them is needed
+        from lsbcheck.sandbox.host import HostBackend
 
         return HostBackend()
-    from lsbcheck.sandbox.namespace import NamespaceBackend  # noqa: PLC0415
+    from lsbcheck.sandbox.namespace import NamespaceBackend
 
     return NamespaceBackend(root=arguments.root)
 

@@ -306,7 +306,7 @@ def _missed(fault: Fault) -> bool:
     return not fault.effective and "command line of the watched start" in fault.why
 
 
-def _travel(  # noqa: PLR0913 - each of them is needed, and a record would only wrap them
+def _travel(
     name: str,
     route: Callable[[Visit], None],
     watches: tuple[Watch, ...],

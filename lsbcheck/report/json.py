@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
-def document(  # noqa: PLR0913 - each is a field of the document
+def document(
     reports: Iterable[Report],
     setting: Setting,
     exit_code: ExitCode,

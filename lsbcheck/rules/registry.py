@@ -84,7 +84,7 @@ Judge = Callable[[Transcript], Judgement]
 _entered: dict[str, Rule] = {}
 
 
-def rule(  # noqa: PLR0913 (a rule has this many sides)
+def rule(
     id: str,
     *,
     number: int | None = None,

@@ -37,6 +37,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(name)
-    from lsbcheck.sandbox import interface  # noqa: PLC0415 - the point of it
+    from lsbcheck.sandbox import interface
 
     return getattr(interface, name)

@@ -55,7 +55,8 @@ class HostSandbox:
         self, argv: Sequence[str], *, env: Mapping[str, str], deadline: float, uid: int = 0
     ) -> Ran:
         """See the interface."""
-        ended = proc.run(argv, env=env, deadline=deadline, uid=uid, tail=_TAIL)
+        credentials = proc.Credentials(uid, uid) if uid else None
+        ended = proc.run(argv, env=env, deadline=deadline, credentials=credentials, tail=_TAIL)
         return Ran(
             argv=tuple(argv),
             code=ended.code,

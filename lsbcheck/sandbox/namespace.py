@@ -173,7 +173,7 @@ class NamespaceBackend:
             self._server.kill()  # the kernel kills every PID 1 with it
             self._server.wait()
         if self._server.returncode:
-            from lsbcheck.sandbox import server  # noqa: PLC0415 - seldom needed
+            from lsbcheck.sandbox import server
 
             server.sweep()
 

@@ -1,14 +1,37 @@
-"""Run a command to a deadline, kill its group, keep what it said."""
+"""Run a command to a deadline, or start a daemon; kill its group, keep what it said."""
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import time
-from collections.abc import Mapping, Sequence
+
+TYPE_CHECKING = False  # as typing's, which every agent would pay for
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+else:
+    import _signal as signal  # without the enums of the front
 
 _GRACE = 0.05  # seconds for the last output of a command that has ended
+
+
+class Credentials:
+    """Whose rights a command gets: a uid, a gid and the supplementary groups."""
+
+    __slots__ = ("gid", "groups", "uid")
+
+    def __init__(self, uid: int, gid: int, groups: Sequence[int] = ()) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.groups = tuple(groups)
+
+    def take(self) -> None:
+        """Become that user for good."""
+        os.setgroups(self.groups)
+        os.setgid(self.gid)
+        os.setuid(self.uid)
 
 
 class Ended:
@@ -34,19 +57,20 @@ def run(
     *,
     env: Mapping[str, str],
     deadline: float,
-    uid: int = 0,
+    credentials: Credentials | None = None,
+    stdin: bytes = b"",
     tail: int = 65536,
 ) -> Ended:
     """Run to the end, or for `deadline` seconds; then the process group is killed.
 
-    Standard input is empty, the working directory `/`. A command that cannot be executed ends
-    with 126 or 127. Daemons that it leaves behind keep its pipes and are not waited for.
+    The working directory is `/`. A command that cannot be executed ends with 126 or 127. Daemons
+    that it leaves behind keep its pipes and are not waited for.
     """
     started = time.monotonic()
     pipes = [os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)]
     pid = os.fork()
     if pid == 0:
-        _become(argv, env, uid, [write for _, write in pipes])
+        _become_or_exit(argv, env, credentials, stdin, [write for _, write in pipes])
     for _, write in pipes:
         os.close(write)
     watched = os.pidfd_open(pid)
@@ -65,6 +89,43 @@ def run(
     return Ended(argv, status, time.monotonic() - started, texts, timed_out=timed_out)
 
 
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    credentials: Credentials | None = None,
+    folder: str = "/",
+    output: str = "/dev/null",
+) -> int:
+    """Start a daemon in a session of its own and return its pid once it is past execve(2).
+
+    Its standard output and error are appended to `output`, which is opened with the rights that
+    we have. Raises OSError when the program cannot be executed. It is a child of the caller, who
+    may ask waitpid(2) for its end, or end itself first.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
+    appended = os.open(output, flags, 0o640)
+    said, says = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become(argv, env, credentials, b"", (appended, appended), keep=says, folder=folder)
+        except OSError as failure:
+            os.write(says, b"%d" % (failure.errno or 0))
+        finally:
+            os._exit(127)
+    os.close(says)
+    os.close(appended)
+    try:
+        refusal = os.read(said, 16)  # empty when execve(2) has closed the other end
+    finally:
+        os.close(said)
+    if refusal:
+        os.waitpid(pid, 0)
+        raise OSError(int(refusal), os.strerror(int(refusal)), argv[0])
+    return pid
+
+
 def _kill(leader: int) -> None:
     try:
         os.killpg(leader, signal.SIGKILL)
@@ -72,27 +133,56 @@ def _kill(leader: int) -> None:
         os.kill(leader, signal.SIGKILL)
 
 
-def _become(argv: Sequence[str], env: Mapping[str, str], uid: int, outputs: Sequence[int]) -> None:
+def _become_or_exit(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    credentials: Credentials | None,
+    stdin: bytes,
+    outputs: Sequence[int],
+) -> NoReturn:
     code = 126
     try:
-        os.setsid()
-        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-        for number, descriptor in enumerate(outputs, start=1):
-            os.dup2(descriptor, number)
-        os.closerange(3, 1 << 16)  # what we have inherited ourselves is not the command's business
-        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
-        if uid:
-            os.setgroups([])
-            os.setgid(uid)
-            os.setuid(uid)
-        os.chdir("/")
-        os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - an argv list, no shell
+        _become(argv, env, credentials, stdin, outputs)
     except OSError as failure:
         os.write(2, f"{argv[0]}: {failure.strerror}\n".encode(errors="replace"))
         code = 127 if isinstance(failure, FileNotFoundError) else 126
     finally:  # whatever it was: there must never be two of the caller
         os._exit(code)
+
+
+def _become(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    credentials: Credentials | None,
+    stdin: bytes,
+    outputs: Sequence[int],
+    *,
+    keep: int = 2,
+    folder: str = "/",
+) -> NoReturn:
+    os.setsid()
+    os.dup2(_holding(stdin), 0)
+    for number, descriptor in enumerate(outputs, start=1):
+        os.dup2(descriptor, number)
+    # what we have inherited ourselves is not the command's business
+    os.closerange(3, keep)
+    os.closerange(keep + 1, 1 << 16)
+    for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    if credentials is not None:
+        credentials.take()
+    os.chdir(folder)
+    os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - an argv list, no shell
+
+
+def _holding(text: bytes) -> int:
+    """A descriptor to read the text from; in memory, since it may be a secret."""
+    if not text:
+        return os.open("/dev/null", os.O_RDONLY)
+    descriptor = os.memfd_create("stdin")
+    os.write(descriptor, text)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _listen(

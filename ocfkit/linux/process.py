@@ -1,8 +1,24 @@
-"""What /proc says of a process: who it is, what it runs, and in which state it is."""
+"""What /proc says of a process, and whether it is still the one that was meant."""
 
 from __future__ import annotations
 
 import os
+import select
+
+TYPE_CHECKING = False  # as typing's, which every agent would pay for
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without the enums of the front
+
+STOPPED = "Tt"
+"""States of a process that is suspended by a signal or by a tracer (proc(5))."""
+
+DEAD = "ZXx"
+"""States of a process that runs no more, whether or not its parent has asked."""
+
+UNINTERRUPTIBLE = "D"
+"""State of a process that waits in the kernel, where no signal reaches it, SIGKILL neither."""
 
 
 class Stat:
@@ -58,6 +74,77 @@ def owner(pid: int, proc: str = "/proc") -> int:
         if line.startswith(b"Uid:"):
             return int(line.split()[2])
     return -1
+
+
+def environment(pid: int, proc: str = "/proc") -> list[bytes]:
+    """Its environment as it was at execve(2), unless it has written over it; [] for a zombie."""
+    return _read(f"{proc}/{pid}/environ").split(b"\0")
+
+
+def boot() -> str:
+    """Name this boot of the machine: start times count from it."""
+    return _read("/proc/sys/kernel/random/boot_id").decode().strip()
+
+
+class Identity:
+    """One process for ever: a pid is used again, a pid with its start time in one boot is not."""
+
+    __slots__ = ("boot", "pid", "start")
+
+    def __init__(self, pid: int, start: int, boot: str) -> None:
+        """`start` in clock ticks since the boot, as `Stat.start`."""
+        self.pid = pid
+        self.start = start
+        self.boot = boot
+
+    def stat(self) -> Stat | None:
+        """Its state now; None when it has ended, and its pid is free or another's."""
+        try:
+            now = stat(self.pid)
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        same = now.start == self.start and self.boot == boot()
+        return now if same and now.state not in DEAD else None
+
+    def send(self, number: int) -> bool:
+        """Send a signal to it and to no other; False when it has ended.
+
+        The descriptor holds the process before its start time is compared, so that a pid that is
+        given away in between is never hit (pidfd_send_signal(2)).
+        """
+        try:
+            held = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if self.stat() is None:
+                return False
+            signal.pidfd_send_signal(held, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(held)
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end; False when it is still there after that time."""
+        try:
+            held = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            if self.stat() is None:
+                return True
+            poll = select.poll()
+            poll.register(held, select.POLLIN)
+            return bool(poll.poll(max(0.0, seconds) * 1000))
+        finally:
+            os.close(held)
+
+
+def identify(pid: int) -> Identity:
+    """The process that has this pid now; raises FileNotFoundError or ProcessLookupError."""
+    return Identity(pid, stat(pid).start, boot())
 
 
 def _read(path: str) -> bytes:

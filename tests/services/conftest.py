@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.services import roots
+from tests.services.cluster_tools import Machine, build_wheel
 
 
 def debian(name: str) -> Path:
@@ -27,3 +28,15 @@ def sample() -> Path:
 def fresh() -> Path:
     """A Debian 12 on which nobody has worked yet."""
     return debian("fresh")
+
+
+@pytest.fixture(scope="session")
+def pacemaker() -> Path:
+    """The root with the cluster's own tools."""
+    return debian("pacemaker")
+
+
+@pytest.fixture(scope="session")
+def machine(pacemaker: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A machine with the cluster's own tools, and ocfkit as it is in the checkout now."""
+    return Machine(pacemaker, build_wheel(tmp_path_factory.mktemp("wheel")))

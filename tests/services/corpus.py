@@ -249,7 +249,7 @@ def main() -> int:
     if arguments.show:
         print("\n".join(row.text() for row in rows))
     if arguments.write:
-        from lsbcheck.rules import RULES  # noqa: PLC0415 - the table alone needs it
+        from lsbcheck.rules import RULES
 
         write_table(rows, [rule.id for rule in RULES])
         return 0

@@ -1,0 +1,204 @@
+"""Actions and deep checks: methods of an agent, with the timing that is advised for them."""
+
+from __future__ import annotations
+
+from ocfkit.params import Of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, TypeVar, overload
+
+    R = TypeVar("R")
+    Timing = str | float
+    """Such as "20s", or seconds."""
+    Role = Literal["Promoted", "Unpromoted"]
+else:
+    R = None
+
+
+METHODS = {
+    "start": "start",
+    "stop": "stop",
+    "monitor": "monitor",
+    "promote": "promote",
+    "demote": "demote",
+    "notify": "notify",
+    "reload": "reload",
+    "reload-agent": "reload_agent",
+    "migrate_to": "migrate_to",
+    "migrate_from": "migrate_from",
+}
+"""Actions of OCF 1.1 and Pacemaker that an author implements → the method that does it."""
+
+ALWAYS = ("start", "stop", "monitor")
+
+TIMEOUT = "20s"
+INTERVAL = "10s"
+DEEP_INTERVAL = "30s"
+
+
+class Check:
+    """A method that looks deeper than the monitor does; called on an agent, it is that method."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], bool | None],
+        level: int,
+        *,
+        timeout: Timing,
+        interval: Timing,
+        retries: int,
+        pause: Timing,
+        tolerate: int,
+        role: Role | None,
+    ) -> None:
+        """See `Monitor.depth`."""
+        self.function = function
+        self.level = level
+        self.timeout = timeout
+        self.interval = interval
+        self.retries = retries
+        self.pause = pause
+        self.tolerate = tolerate
+        self.role = role
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type) -> Check: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> Callable[[], bool | None]: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Check | Callable[[], bool | None]:
+        """The bound method."""
+        if instance is None:
+            return self
+        bound: Callable[[], bool | None] = self.function.__get__(instance, owner)
+        return bound
+
+    @property
+    def fact(self) -> str:
+        """What the check finds out, from the name of its method."""
+        return self.function.__name__.replace("_", " ")
+
+
+class Monitor:
+    """What deep checks are declared with, whoever has written the monitor itself."""
+
+    def depth(
+        self,
+        level: int,
+        *,
+        timeout: Timing = TIMEOUT,
+        interval: Timing = DEEP_INTERVAL,
+        retries: int = 0,
+        pause: Timing = 1,
+        tolerate: int = 0,
+        role: Role | None = None,
+    ) -> Callable[[Callable[[Any], bool | None]], Check]:
+        """Mark a method as a deep check, run by every monitor of this OCF_CHECK_LEVEL or deeper.
+
+        The method is named after the fact that it checks (`page_comes_back`). It returns nothing
+        or True when the fact holds; it returns False or, better, raises ActionError with what was
+        asked and seen when it does not, and DegradedError when it still holds but not for long.
+
+        A check that fails is asked again up to `retries` times, `pause` apart, while the deadline
+        of the action allows it. Then the first `tolerate` failing monitors in a row say
+        "degraded", which the cluster shows and does not act on. With a `role` it is run in that
+        role alone. `timeout` and `interval` are what the meta-data advises.
+        """
+        return lambda function: Check(
+            function,
+            level,
+            timeout=timeout,
+            interval=interval,
+            retries=retries,
+            pause=pause,
+            tolerate=tolerate,
+            role=role,
+        )
+
+
+monitor = Monitor()
+
+
+class Action(Of[R]):
+    """A method that is an action; called on an agent, it is that method."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], R],
+        timeout: Timing = TIMEOUT,
+        interval: Timing = INTERVAL,
+        promoted_interval: Timing | None = None,
+    ) -> None:
+        """See `action`."""
+        self.function = function
+        self.timeout = timeout
+        self.interval = interval
+        self.promoted_interval = promoted_interval
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type) -> Action[R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> Callable[[], R]: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Action[R] | Callable[[], R]:
+        """The bound method."""
+        if instance is None:
+            return self
+        bound: Callable[[], R] = self.function.__get__(instance, owner)
+        return bound
+
+    def depth(
+        self,
+        level: int,
+        *,
+        timeout: Timing = TIMEOUT,
+        interval: Timing = DEEP_INTERVAL,
+        retries: int = 0,
+        pause: Timing = 1,
+        tolerate: int = 0,
+        role: Role | None = None,
+    ) -> Callable[[Callable[[Any], bool | None]], Check]:
+        """Mark a method as a deep check of this monitor; see `Monitor.depth`."""
+        return monitor.depth(
+            level,
+            timeout=timeout,
+            interval=interval,
+            retries=retries,
+            pause=pause,
+            tolerate=tolerate,
+            role=role,
+        )
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def action(function: Callable[[Any], R], /) -> Action[R]: ...
+    @overload
+    def action(
+        *, timeout: Timing = ..., interval: Timing = ..., promoted_interval: Timing | None = ...
+    ) -> Callable[[Callable[[Any], R]], Action[R]]: ...
+
+
+def action(
+    function: Callable[[Any], Any] | None = None,
+    /,
+    *,
+    timeout: Timing = TIMEOUT,
+    interval: Timing = INTERVAL,
+    promoted_interval: Timing | None = None,
+) -> Action[Any] | Callable[[Callable[[Any], Any]], Action[Any]]:
+    """Mark a method as an action, with the timeout that is advised for it.
+
+    `interval` is for monitor alone. A promotable agent advises two monitors, as Pacemaker wants
+    them: `promoted_interval` is the other one's, a second less when it is not given.
+    """
+    if function is not None:
+        return Action(function)
+    return lambda decorated: Action(decorated, timeout, interval, promoted_interval)

@@ -1,0 +1,72 @@
+"""How a deep check is made: retried within the deadline, and tolerated a few times in a row."""
+
+from __future__ import annotations
+
+from ocfkit.declaration import seconds
+from ocfkit.errors import ActionError, DeadlineError, DegradedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocfkit.actions import Check
+    from ocfkit.agent import Agent
+    from ocfkit.records import Record
+
+
+def hold(agent: Agent, check: Check, *, tolerant: bool) -> None:
+    """Make a check; raises ActionError when it does not hold, DegradedError while tolerated."""
+    try:
+        _try(agent, check)
+    except DegradedError:
+        raise
+    except ActionError as error:
+        if tolerant and check.tolerate:
+            _tolerate(agent, check, error)
+        raise
+    if tolerant and check.tolerate:
+        _failures(agent, check).remove()
+
+
+def _try(agent: Agent, check: Check) -> None:
+    pause = seconds(check.pause)
+    for left in range(check.retries, -1, -1):
+        try:
+            return _once(agent, check)
+        except (DegradedError, DeadlineError):
+            raise
+        except ActionError as error:
+            if not left or agent.deadline.left() <= pause:
+                raise
+            agent.log.debug(f"asked again in {pause:g} s: {error}")
+            agent.deadline.sleep(pause)
+    raise AssertionError  # the loop returns or raises
+
+
+def _once(agent: Agent, check: Check) -> None:
+    """Turn what the method says into nothing or an ActionError that names depth and fact."""
+    where = f"(depth {check.level}: {check.fact})"
+    agent.doing(f"in the check at depth {check.level}: {check.fact}")
+    try:
+        holds = check.function(agent)
+    except ActionError as error:
+        error.args = (f"{error} {where}",)
+        raise
+    except OSError as error:  # what a check of a socket or a file meets first
+        raise ActionError(f"{error.strerror or error} {where}") from error
+    if holds is False:
+        raise ActionError(f"it does not hold {where}")
+    if holds is not None and holds is not True:
+        raise ActionError(f"the check returned {holds!r}, neither True nor False {where}")
+
+
+def _failures(agent: Agent, check: Check) -> Record:
+    return agent.record(f"{check.function.__name__}.failures")
+
+
+def _tolerate(agent: Agent, check: Check, error: ActionError) -> None:
+    """Raise DegradedError while there have not been too many failures in a row."""
+    record = _failures(agent, check)
+    text = record.read()
+    count = int(text) + 1 if text.isdecimal() else 1
+    if count <= check.tolerate:
+        record.write(str(count))
+        raise DegradedError(f"{error}; failure {count}, {check.tolerate} are tolerated") from error

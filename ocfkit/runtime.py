@@ -1,0 +1,145 @@
+"""The life of an agent's process: argv and environment in, an exit code and one reason out.
+
+`launch` and `main` are the whole of it, and end it. The work is done in a child; see `supervise`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ocfkit.environment import of_process, reserve
+from ocfkit.log import Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from ocfkit.agent import Agent
+    from ocfkit.environment import Environment
+    from ocfkit.metadata import Profile
+
+_USAGE = ("usage", "help", "-h", "--help")
+
+
+def main(cls: type[Agent], name: str = "", profile: Profile = "1.1") -> NoReturn:
+    """Be the agent that this process was started as, and end the process.
+
+    The last line of a file that is an agent: `if __name__ == "__main__": main(Web)`. The cluster
+    knows the agent by `name`, which is the file's where none is given.
+    """
+    name = name or os.path.basename(sys.argv[0]).removesuffix(".py")
+    _live(lambda: cls, name, profile)
+
+
+def launch(target: str, *, name: str, profile: Profile = "1.1") -> NoReturn:
+    """Be the agent `module:Class`; what a launcher below resource.d calls."""
+    _live(lambda: _load(target), name, profile)
+
+
+def _load(target: str) -> type[Agent]:
+    module, _, attribute = target.partition(":")
+    __import__(module)
+    cls: type[Agent] = getattr(sys.modules[module], attribute)
+    return cls
+
+
+def _live(load: Callable[[], type[Agent]], name: str, profile: Profile) -> NoReturn:
+    code = 1
+    try:
+        stdout = _take_stdout()
+        action = sys.argv[1] if len(sys.argv) > 1 else ""  # the rest is ignored: OCF 1.1, 3.4
+        environment = of_process()
+        log = Log(environment, name)
+        try:
+            cls = load()
+        except BaseException as error:  # noqa: BLE001 - whatever an author's module does
+            log.crash("loading it", error)
+        else:
+            if action == "meta-data" or action in _USAGE:
+                code = _describe(cls, name, profile, action, stdout)
+            else:
+                code = _supervised(cls, name, action, environment, log)
+    finally:
+        os._exit(code)  # spares a millisecond of tidying up; nothing of ours is in a buffer
+
+
+def _take_stdout() -> int:
+    """Keep standard output for meta-data alone, and see to it that 0, 1 and 2 are open.
+
+    What an agent or a library prints goes to standard error from now on; and no file that is
+    opened later can become the place where the reason is written.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # the lowest free number: this one
+            os.set_inheritable(number, True)  # noqa: FBT003 - its only parameter
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    return stdout
+
+
+def _describe(cls: type[Agent], name: str, profile: Profile, action: str, stdout: int) -> int:
+    if action == "meta-data":
+        from ocfkit.metadata import metadata
+
+        text = metadata(cls, name, profile)
+    else:
+        known = "|".join([*cls.declaration.actions, "validate-all", "meta-data"])
+        text = f"usage: {name} {{{known}}}\n"
+    data = text.encode("utf-8")
+    try:
+        while data:
+            data = data[os.write(stdout, data) :]
+    except OSError as error:
+        Log(of_process(), name).reason(f"{action}: standard output: {error.strerror}")
+        return 1
+    return 0
+
+
+def _supervised(
+    cls: type[Agent], name: str, action: str, environment: Environment, log: Log
+) -> int:
+    from ocfkit.dispatch import granted_time, run  # not for meta-data
+    from ocfkit.supervise import flush, supervise, watch
+
+    granted = granted_time(cls, action, environment)
+    used = _age()
+    if used > granted / 2:
+        used = 0.0  # the clocks do not fit together (a container), or nothing helps any more
+    # later than the worker's own deadline, whose reason is better, and before the executor's
+    limit = granted - used - reserve(granted) / 2
+
+    def work(doing: Callable[[str], None]) -> int:
+        return run(cls, action, environment, log, name=name, used=used, doing=doing)
+
+    def overdue(why: str) -> None:
+        log.reason(f"{action} {why}")
+
+    # Repeated by the executor, it mostly finds a record that tells; a probe has to search.
+    if action == "monitor" and not environment.check_level and not environment.is_probe:
+        code = watch(work, limit, overdue)
+        flush()
+        return code
+    outcome = supervise(work, limit)
+    if outcome.code is not None:
+        return outcome.code
+    overdue(outcome.reason)
+    return 1
+
+
+def _age() -> float:
+    """Seconds since this process was forked: on a busy node the executor's clock runs meanwhile."""
+    try:
+        descriptor = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+        fields = os.read(descriptor, 4096).rpartition(b")")[2].split()  # proc(5)
+        os.close(descriptor)
+        started = int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    ticks = os.sysconf("SC_CLK_TCK")
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started / ticks)
