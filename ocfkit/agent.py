@@ -56,6 +56,7 @@ class Agent:
         environment: Environment,
         log: Log,
         deadline: Deadline,
+        *,
         doing: Callable[[str], None] = lambda _what: None,
         cluster: Cluster | None = None,
     ) -> None:

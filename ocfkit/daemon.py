@@ -87,10 +87,11 @@ class Daemon(Agent, abstract=True):
     @action
     def start(self) -> None:
         """Run the command."""
-        self._child: int | None = None
         from ocfkit.search import MARK  # not in a healthy monitor
 
         argv = self._argv()
+        self._require_free_place()
+        self._began = time.monotonic()
         mark = {MARK: self._mark()}
         if self.forks:
             ended = self.run(argv, env={**self.variables(), **mark}, user=self.runs_as())

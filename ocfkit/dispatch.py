@@ -68,8 +68,8 @@ def run(
             environment,
             log,
             deadline,
-            lambda what: doing(one_line(log.masked(what))),
-            cluster,
+            doing=lambda what: doing(one_line(log.masked(what))),
+            cluster=cluster,
         )
         _require_version(environment)
         agent.warn_of_parameters(action)
