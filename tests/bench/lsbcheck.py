@@ -80,13 +80,13 @@ class Page:
         print(*lines, sep="\n", flush=True)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self.add("", *_table(head, rows))
+        self.add("", *table(head, rows))
 
     @property
     def promises(self) -> list[str]:
         """The table of aims."""
         rows = [(a.what, a.limit, a.measured, "met" if a.met else "**not met**") for a in self.aims]
-        return _table(("aim", "limit", "measured", ""), rows)
+        return table(("aim", "limit", "measured", ""), rows)
 
     def text(self) -> str:
         """The page as it is published."""
@@ -113,7 +113,7 @@ def published_digest() -> str:
     return found[1] if found else ""
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     marks = ["---" if index == 0 else "---:" for index in range(len(head))]
     return [f"| {' | '.join(row)} |" for row in (head, marks, *rows)]
 
@@ -354,7 +354,7 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:.0f}"
 
 
-def _facts() -> list[str]:
+def facts() -> list[str]:
     processors = len(os.sched_getaffinity(0))
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -381,7 +381,7 @@ def main() -> int:
     if os.geteuid() != 0:
         parser.exit(2, "bench: sandbox and engines are measured as root: sudo ./dev bench\n")
     parts = arguments.part or PARTS
-    page = Page(facts=_facts())
+    page = Page(facts=facts())
     with engines.control_groups():
         if "sandbox" in parts:
             rounds, cycles = (2, 5) if arguments.quick else (10, 5)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from tests.bench.lsbcheck import published_digest
-from tests.services.corpus import code_digest
+from tests.bench import agents, lsbcheck
+from tests.services import corpus
 
 
-def test_the_published_page_measured_this_code() -> None:
-    assert published_digest() == code_digest(), "on a quiet machine: sudo ./dev bench --write"
+def test_the_page_on_lsbcheck_measured_this_code() -> None:
+    new = corpus.code_digest()
+    assert lsbcheck.published_digest() == new, "on a quiet machine: sudo ./dev bench --write"
+
+
+def test_the_page_on_agents_measured_this_code() -> None:
+    new = agents.code_digest()
+    assert agents.published_digest() == new, "on a quiet machine: sudo ./dev bench agents --write"

@@ -9,7 +9,6 @@ many scripts run at the same time, nor on what else the machine does: --jobs and
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import hashlib
 import json
@@ -24,6 +23,7 @@ from typing import Any
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP)]  # run as a file, by ./dev corpus
 
+from tests.digest import digest  # noqa: E402
 from tests.namespace.image import TREES, HostImage  # noqa: E402
 from tests.services import roots  # noqa: E402
 
@@ -69,27 +69,10 @@ class Row:
 
 
 def code_digest() -> str:
-    """A digest of the code that decides a verdict; comments, docstrings and layout do not count."""
-    total = hashlib.sha256()
-    for top in DECIDING:
-        for path in sorted((TOP / top).rglob("*.py")):
-            name = path.relative_to(TOP).as_posix()
-            if not name.startswith(NOT_DECIDING):
-                total.update(name.encode())
-                total.update(_meaning(path.read_text("utf-8")).encode())
-    return total.hexdigest()[:16]
-
-
-def _meaning(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [each for each in node.body if not _is_docstring(each)]
-    return ast.unparse(tree)
-
-
-def _is_docstring(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    """A digest of the code that decides a verdict."""
+    found = [path for top in DECIDING for path in sorted((TOP / top).rglob("*.py"))]
+    names = {path: path.relative_to(TOP).as_posix() for path in found}
+    return digest(path for path in found if not names[path].startswith(NOT_DECIDING))
 
 
 def scripts_of(root: Path) -> list[str]:
