@@ -33,5 +33,4 @@ class Dummy(Agent):
         return RUNNING if os.path.exists(self.file()) else STOPPED
 
 
-if __name__ == "__main__":
-    main(Dummy)
+main(Dummy)

@@ -61,5 +61,4 @@ class Memcached(Daemon):
         return said
 
 
-if __name__ == "__main__":
-    main(Memcached)
+main(Memcached)

@@ -78,5 +78,4 @@ class Lead(Agent):
             file.write(role)
 
 
-if __name__ == "__main__":
-    main(Lead)
+main(Lead)

@@ -128,7 +128,7 @@ class Action(Of[R]):
 
     def __init__(
         self,
-        function: Callable[[Any], R],
+        function: Callable[..., R],
         timeout: Timing = TIMEOUT,
         interval: Timing = INTERVAL,
         promoted_interval: Timing | None = None,
@@ -144,13 +144,13 @@ class Action(Of[R]):
         @overload
         def __get__(self, instance: None, owner: type) -> Action[R]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> Callable[[], R]: ...
+        def __get__(self, instance: object, owner: type) -> Callable[..., R]: ...
 
-    def __get__(self, instance: object | None, owner: type) -> Action[R] | Callable[[], R]:
+    def __get__(self, instance: object | None, owner: type) -> Action[R] | Callable[..., R]:
         """The bound method."""
         if instance is None:
             return self
-        bound: Callable[[], R] = self.function.__get__(instance, owner)
+        bound: Callable[..., R] = self.function.__get__(instance, owner)
         return bound
 
     def depth(
@@ -179,21 +179,21 @@ class Action(Of[R]):
 if TYPE_CHECKING:
 
     @overload
-    def action(function: Callable[[Any], R], /) -> Action[R]: ...
+    def action(function: Callable[..., R], /) -> Action[R]: ...
     @overload
     def action(
         *, timeout: Timing = ..., interval: Timing = ..., promoted_interval: Timing | None = ...
-    ) -> Callable[[Callable[[Any], R]], Action[R]]: ...
+    ) -> Callable[[Callable[..., R]], Action[R]]: ...
 
 
 def action(
-    function: Callable[[Any], Any] | None = None,
+    function: Callable[..., Any] | None = None,
     /,
     *,
     timeout: Timing = TIMEOUT,
     interval: Timing = INTERVAL,
     promoted_interval: Timing | None = None,
-) -> Action[Any] | Callable[[Callable[[Any], Any]], Action[Any]]:
+) -> Action[Any] | Callable[[Callable[..., Any]], Action[Any]]:
     """Mark a method as an action, with the timeout that is advised for it.
 
     `interval` is for monitor alone. A promotable agent advises two monitors, as Pacemaker wants

@@ -243,11 +243,7 @@ def _wait_until_up(agent: Agent) -> None:
 
 
 def _stop(agent: Agent) -> ExitCode:
-    problem = _problem(agent)
-    if problem is not None and _look_at_remains(agent, problem) == STOPPED:
-        _forget(agent)
-        return SUCCESS
-    if problem is None and _is_stopped(agent):
+    if _is_stopped(agent):
         _forget(agent)
         return SUCCESS
     whole = agent.deadline
@@ -290,8 +286,11 @@ def _try_to_stop(agent: Agent, method: str) -> str | None:
 
 def _is_stopped(agent: Agent) -> bool:
     """Whether there is nothing to stop; one that does not work is there to be stopped."""
+    problem = _problem(agent)
     try:
-        return _look(agent) == STOPPED
+        if problem is None:
+            return _look(agent) == STOPPED
+        return _look_at_remains(agent, problem) == STOPPED
     except ActionError as error:
         if isinstance(error, InstallationError) and agent.remains() is False:
             return True

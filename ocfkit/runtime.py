@@ -10,7 +10,7 @@ import sys
 import time
 
 from ocfkit.environment import of_process, reserve
-from ocfkit.log import Log
+from ocfkit.log import Log, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 _USAGE = ("usage", "help", "-h", "--help")
 
 
-def main(cls: type[Agent], name: str = "", profile: Profile = "1.1") -> NoReturn:
-    """Be the agent that this process was started as, and end the process.
+def main(cls: type[Agent], name: str = "", profile: Profile = "1.1") -> None:
+    """Be the agent, and end the process, where the calling file was started as a program.
 
-    The last line of a file that is an agent: `if __name__ == "__main__": main(Web)`. The cluster
-    knows the agent by `name`, which is the file's where none is given.
+    The last line of a file that can be started without a launcher: `main(Web)`. Where the file is
+    imported, as a launcher does, nothing happens. The cluster knows the agent by `name`, which is
+    the file's where none is given.
     """
+    if sys._getframe(1).f_globals.get("__name__") != "__main__":  # noqa: SLF001 - who calls us
+        return
     name = name or os.path.basename(sys.argv[0]).removesuffix(".py")
     _live(lambda: cls, name, profile)
 
@@ -62,6 +65,8 @@ def _live(load: Callable[[], type[Agent]], name: str, profile: Profile) -> NoRet
                 code = _describe(cls, name, profile, action, stdout)
             else:
                 code = _supervised(cls, name, action, environment, log)
+    except BaseException as error:  # noqa: BLE001 - not even our own fault goes without a reason
+        say(f"ocf-exit-reason:error in ocfkit: {type(error).__name__}: {error}\n")
     finally:
         os._exit(code)  # spares a millisecond of tidying up; nothing of ours is in a buffer
 
