@@ -19,6 +19,12 @@ def commands() -> list[str]:
     return found
 
 
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of a language."""
+    parts = (ROOT / "README.md").read_text("utf-8").split(f"\n```{language}\n")[1:]
+    return [part.partition("\n```")[0] + "\n" for part in parts]
+
+
 def first(door: str) -> str:
     """Return the first command that goes through `./dev DOOR`, without its sudo."""
     prefix = f"./dev {door}"
