@@ -76,7 +76,6 @@ class Agent:
                 self.values[attribute] = parameter.value(environment.parameters)
             except ConfigurationError as error:
                 self.values[attribute] = error
-        log.hide(secrets(type(self), environment))
 
     @property
     def instance(self) -> str:
@@ -169,9 +168,9 @@ class Agent:
 
     def refuse_secrets(self, argv: Sequence[str]) -> None:
         """Raise ActionError if an argument holds the value of a secret parameter."""
-        for parameter in self.declaration.parameters.values():
+        for parameter in self.declaration.secrets:
             value = self.environment.parameters.get(parameter.name)
-            if parameter.kind.secret and value:
+            if value:
                 for argument in argv:
                     if value == argument or (len(value) > _GUESSABLE and value in argument):
                         raise ConfigurationError(
@@ -218,5 +217,5 @@ _GUESSABLE = 3
 
 def secrets(cls: type[Agent], environment: Environment) -> list[str]:
     """The values of all secret parameters, also of those that are wrong."""
-    names = [each.name for each in cls.declaration.parameters.values() if each.kind.secret]
+    names = [each.name for each in cls.declaration.secrets]
     return [environment.parameters[name] for name in names if name in environment.parameters]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ocfkit.declaration import seconds
-from ocfkit.errors import ActionError, DeadlineError, DegradedError
+from ocfkit.errors import ActionError, DeadlineError, DegradedError, told
+from ocfkit.log import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,16 +15,26 @@ if TYPE_CHECKING:
 
 def hold(agent: Agent, check: Check, *, tolerant: bool) -> None:
     """Make a check; raises ActionError when it does not hold, DegradedError while tolerated."""
+    counts = tolerant and check.tolerate > 0
     try:
         _try(agent, check)
     except DegradedError:
+        if counts:
+            _forget(agent, check)
         raise
     except ActionError as error:
-        if tolerant and check.tolerate:
+        if counts:
             _tolerate(agent, check, error)
         raise
-    if tolerant and check.tolerate:
-        _failures(agent, check).remove()
+    if counts:
+        _forget(agent, check)
+
+
+def forget(agent: Agent) -> None:
+    """Forget all failures that were tolerated."""
+    for check in agent.declaration.checks:
+        if check.tolerate:
+            _forget(agent, check)
 
 
 def _try(agent: Agent, check: Check) -> None:
@@ -48,10 +59,11 @@ def _once(agent: Agent, check: Check) -> None:
     try:
         holds = check.function(agent)
     except ActionError as error:
-        error.args = (f"{error} {where}",)
+        if not text_of(error).endswith(where):  # one that is raised again has it
+            error.args = (f"{text_of(error)} {where}",)
         raise
     except OSError as error:  # what a check of a socket or a file meets first
-        raise ActionError(f"{error.strerror or error} {where}") from error
+        raise ActionError(f"{told(error)} {where}") from error
     if holds is False:
         raise ActionError(f"it does not hold {where}")
     if holds is not None and holds is not True:
@@ -65,8 +77,20 @@ def _failures(agent: Agent, check: Check) -> Record:
 def _tolerate(agent: Agent, check: Check, error: ActionError) -> None:
     """Raise DegradedError while there have not been too many failures in a row."""
     record = _failures(agent, check)
-    text = record.read()
-    count = int(text) + 1 if text.isdecimal() else 1
-    if count <= check.tolerate:
+    try:
+        text = record.read()
+        count = int(text) + 1 if text.isdecimal() and len(text) < 9 else 1
+        if count > check.tolerate:
+            return
         record.write(str(count))
-        raise DegradedError(f"{error}; failure {count}, {check.tolerate} are tolerated") from error
+    except OSError as failure:  # what cannot be counted is not tolerated
+        agent.log.warning(f"failures cannot be counted: {told(failure)}")
+        return
+    raise DegradedError(f"{error}; failure {count}, {check.tolerate} are tolerated") from error
+
+
+def _forget(agent: Agent, check: Check) -> None:
+    try:
+        _failures(agent, check).remove()
+    except OSError as failure:
+        agent.log.warning(f"failures stay counted: {told(failure)}")

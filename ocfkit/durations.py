@@ -17,6 +17,9 @@ _UNITS = {
     "hr": 3600.0,
 }
 
+_DIGITS = 18
+"""No duration has more: enough of them would be infinite."""
+
 EXAMPLES = "20s, 500ms, 5min or 1h"
 
 
@@ -30,13 +33,15 @@ def seconds(text: str) -> float:
     digits = whole + fraction
     if unit not in _UNITS or not whole or not digits.isascii() or not digits.isdecimal():
         raise ValueError(text)
-    if point and not fraction:
+    if len(digits) > _DIGITS or (point and not fraction):
         raise ValueError(text)
     return float(number) * _UNITS[unit]
 
 
 def text(value: float) -> str:
-    """Write a duration with a unit that every tool knows: whole seconds, else milliseconds."""
-    if value == int(value):
-        return f"{int(value)}s"
-    return f"{round(value * 1000)}ms"
+    """Write a duration to the microsecond, with the largest unit that makes it a whole number."""
+    microseconds = round(value * 1_000_000)
+    if microseconds % 1000:
+        return f"{microseconds}us"
+    milliseconds = microseconds // 1000
+    return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"

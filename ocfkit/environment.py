@@ -8,11 +8,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _RESKEY = "OCF_RESKEY_"
 _META = "CRM_meta_"
-_NOT_OURS = ("crm_feature_set", "trace_ra", "trace_file", "trace_dir")
+NOT_OURS = ("crm_feature_set", "trace_ra", "trace_file", "trace_dir")
 """What callers pass as if it were a parameter of every agent."""
 
 TRUE = ("yes", "true", "1", "ja", "on", "y", "t")
@@ -50,7 +50,7 @@ class Environment:
                 name = key[len(_RESKEY) :]
                 if name.startswith(_META):
                     meta[name[len(_META) :]] = value
-                elif name not in _NOT_OURS:
+                elif name not in NOT_OURS:
                     parameters[name] = value
         get = whole.get
         self._meta = meta
@@ -131,6 +131,14 @@ def reserve(granted: float) -> float:
     The executor kills the whole process group at its own deadline, without a word before.
     """
     return min(1.0, granted / 10)
+
+
+def forget(names: Iterable[str]) -> None:
+    """Take parameters out of the environment of this process, so that no child inherits them."""
+    import os  # has been loaded by whoever runs as a process
+
+    for name in names:
+        os.environ.pop(f"{_RESKEY}{name}", None)
 
 
 def of_process() -> Environment:

@@ -82,6 +82,13 @@ class DeadlineError(ActionError):
     """The time that the cluster granted is over."""
 
 
+def told(error: OSError) -> str:
+    """What the system said, and of which file, without its number."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+
+
 class DeclarationError(TypeError):
     """A class is not an agent; its sentences say why, all at once."""
 

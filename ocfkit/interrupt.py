@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ocfkit.errors import DeadlineError
 
 TYPE_CHECKING = False
@@ -14,26 +16,38 @@ else:
     import _signal as signal
 
 
+_AT_ONCE = 0.001
+"""Seconds; zero would disarm the timer."""
+
+_AGAIN = 0.5
+"""Seconds between two interruptions of code that does not end at the first."""
+
+
 class interrupted_at:  # noqa: N801 - reads as a word of the language
     """Raise DeadlineError in the code inside once the deadline is over.
 
-    It reaches whatever runs or waits in Python; what is stuck in the kernel or in a library is for
-    the process above (see `supervise`). Elsewhere than in the main thread it does nothing.
+    It is raised again and again, since the code may catch it. It reaches whatever runs or waits in
+    Python; what is stuck in the kernel or in a library is for the process above (see `supervise`).
+    Elsewhere than in the main thread it does nothing. One may stand in another.
     """
 
     def __init__(self, deadline: Deadline, reason: str) -> None:
         self._deadline = deadline
         self._reason = reason
-        self._before: object = None
+        self._handler: object = None
+        self._timer = (0.0, 0.0)
+        self._began = 0.0
         self._armed = False
 
     def __enter__(self) -> None:
         try:
-            self._before = signal.signal(signal.SIGALRM, self._raise)
+            self._handler = signal.signal(signal.SIGALRM, self._raise)
         except ValueError:  # not the main thread
             return
         self._armed = True
-        signal.setitimer(signal.ITIMER_REAL, max(self._deadline.left(), 0.001))
+        self._began = time.monotonic()
+        left = max(self._deadline.left(), _AT_ONCE)
+        self._timer = signal.setitimer(signal.ITIMER_REAL, left, _AGAIN)
 
     def __exit__(
         self,
@@ -43,7 +57,11 @@ class interrupted_at:  # noqa: N801 - reads as a word of the language
     ) -> None:
         if self._armed:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._before)  # type: ignore[arg-type]  # what it gave us
+            signal.signal(signal.SIGALRM, self._handler)  # type: ignore[arg-type]  # as it gave us
+            first, again = self._timer
+            if first:
+                left = first - (time.monotonic() - self._began)
+                signal.setitimer(signal.ITIMER_REAL, max(left, _AT_ONCE), again)
 
     def _raise(self, _number: int, _frame: FrameType | None) -> None:
         raise DeadlineError(self._reason)

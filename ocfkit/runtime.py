@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from ocfkit.environment import of_process, reserve
+from ocfkit.environment import forget, of_process, reserve
 from ocfkit.log import Log, say
 
 TYPE_CHECKING = False
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from ocfkit.environment import Environment
     from ocfkit.metadata import Profile
 
+_HARD_AFTER = 0.75
+"""Share of the time of a stop after which somebody else does it the hard way: the one who does it
+should be at it by then (dispatch.py), unless he is stuck where no signal handler runs.
+"""
+
 _USAGE = ("usage", "help", "-h", "--help")
 
 
@@ -31,7 +36,7 @@ def main(cls: type[Agent], name: str = "", profile: Profile = "1.1") -> None:
     imported, as a launcher does, nothing happens. The cluster knows the agent by `name`, which is
     the file's where none is given.
     """
-    if sys._getframe(1).f_globals.get("__name__") != "__main__":  # noqa: SLF001 - who calls us
+    if sys._getframe(1).f_globals.get("__name__") != "__main__":  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - who calls us
         return
     name = name or os.path.basename(sys.argv[0]).removesuffix(".py")
     _live(lambda: cls, name, profile)
@@ -61,8 +66,9 @@ def _live(load: Callable[[], type[Agent]], name: str, profile: Profile) -> NoRet
         except BaseException as error:  # noqa: BLE001 - whatever an author's module does
             log.crash("loading it", error)
         else:
+            forget(each.name for each in cls.declaration.secrets)
             if action == "meta-data" or action in _USAGE:
-                code = _describe(cls, name, profile, action, stdout)
+                code = _describe(cls, name, profile, action, stdout, log)
             else:
                 code = _supervised(cls, name, action, environment, log)
     except BaseException as error:  # noqa: BLE001 - not even our own fault goes without a reason
@@ -88,7 +94,9 @@ def _take_stdout() -> int:
     return stdout
 
 
-def _describe(cls: type[Agent], name: str, profile: Profile, action: str, stdout: int) -> int:
+def _describe(  # noqa: PLR0917 - what a process knows of itself
+    cls: type[Agent], name: str, profile: Profile, action: str, stdout: int, log: Log
+) -> int:
     if action == "meta-data":
         from ocfkit.metadata import metadata
 
@@ -101,7 +109,7 @@ def _describe(cls: type[Agent], name: str, profile: Profile, action: str, stdout
         while data:
             data = data[os.write(stdout, data) :]
     except OSError as error:
-        Log(of_process(), name).reason(f"{action}: standard output: {error.strerror}")
+        log.reason(f"{action}: standard output: {error.strerror}")
         return 1
     return 0
 
@@ -109,7 +117,8 @@ def _describe(cls: type[Agent], name: str, profile: Profile, action: str, stdout
 def _supervised(
     cls: type[Agent], name: str, action: str, environment: Environment, log: Log
 ) -> int:
-    from ocfkit.dispatch import granted_time, run  # not for meta-data
+    from ocfkit.agent import Agent  # has been loaded with the class
+    from ocfkit.dispatch import HARD, granted_time, run  # not for meta-data
     from ocfkit.supervise import flush, supervise, watch
 
     granted = granted_time(cls, action, environment)
@@ -119,8 +128,15 @@ def _supervised(
     # later than the worker's own deadline, whose reason is better, and before the executor's
     limit = granted - used - reserve(granted) / 2
 
+    began = time.monotonic()
+    hard = action == "stop" and cls.escalate is not Agent.escalate
+
     def work(doing: Callable[[str], None]) -> int:
         return run(cls, action, environment, log, name=name, used=used, doing=doing)
+
+    def hard_work(doing: Callable[[str], None]) -> int:
+        over = used + time.monotonic() - began
+        return run(cls, action, environment, log, name=name, used=over, doing=doing, hard=True)
 
     def overdue(why: str) -> None:
         log.reason(f"{action} {why}")
@@ -130,9 +146,19 @@ def _supervised(
         code = watch(work, limit, overdue)
         flush()
         return code
-    outcome = supervise(work, limit)
+    try:
+        outcome = supervise(work, limit, unless=(limit * _HARD_AFTER, HARD) if hard else None)
+        if hard and outcome.code is None:
+            log.warning(f"{action} {outcome.reason}; stopping it the hard way")
+            outcome = supervise(hard_work, limit - (time.monotonic() - began))
+    except OSError as error:  # no process to be had, which a stop may change
+        log.warning(f"nobody else can do it: {error.strerror}")
+        return watch(work, limit, overdue)
     if outcome.code is not None:
         return outcome.code
+    if action == "notify":  # which must not fail
+        log.error(f"{action} {outcome.reason}")
+        return 0
     overdue(outcome.reason)
     return 1
 

@@ -36,35 +36,54 @@ class Outcome:
         self.reason = reason
 
 
-def supervise(work: Callable[[Callable[[str], None]], int], limit: float) -> Outcome:
+def supervise(
+    work: Callable[[Callable[[str], None]], int],
+    limit: float,
+    *,
+    unless: tuple[float, str] | None = None,
+) -> Outcome:
     """Do the work in a child, for `limit` seconds.
 
     The work gets a function to say in a line what it waits for. The child keeps our standard
-    streams and process group, so that the executor's kill reaches it too.
+    streams and process group, so that the executor's kill reaches it too. With `unless`, it is
+    given up after so many seconds already, unless it has said this line by then. Raises OSError
+    when there can be no child.
     """
-    until = time.monotonic() + limit
+    began = time.monotonic()
+    until = began + (limit if unless is None else unless[0])
     said, says = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     # Signals are waited for, not handled: after a fork each page that is written to is copied, and
     # this way there is next to nothing to do.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would collect the child by itself
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
-    worker = os.fork()
+    try:
+        worker = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
     if worker == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _work(work, says)
+    lines: list[str] = []
     while True:
         heard = signal.sigtimedwait(_AWAITED, max(until - time.monotonic(), 0.0))
         pid, status = os.waitpid(worker, os.WNOHANG)
         if pid:
             break
-        if heard is None or heard.si_signo != signal.SIGCHLD:
-            os.kill(worker, signal.SIGKILL)
-            why = f"did not end within {limit:.1f} s"
-            if heard is not None:
-                why = f"was ended by signal {heard.si_signo}"
-            return Outcome(None, f"{why}{_last(said)}")
+        if heard is not None and heard.si_signo == signal.SIGCHLD:
+            continue
+        lines += _said(said)
+        if heard is None and unless is not None and unless[1] in lines:
+            until, unless = began + limit, None
+            continue
+        os.kill(worker, signal.SIGKILL)
+        why = f"did not end within {time.monotonic() - began:.1f} s"
+        if heard is not None:
+            why = f"was ended by signal {heard.si_signo}"
+        return Outcome(None, f"{why}{_last(lines)}")
     if os.WIFSIGNALED(status):
-        return Outcome(None, f"was killed by signal {os.WTERMSIG(status)}{_last(said)}")
+        lines += _said(said)
+        return Outcome(None, f"was killed by signal {os.WTERMSIG(status)}{_last(lines)}")
     return Outcome(os.WEXITSTATUS(status))
 
 
@@ -73,7 +92,8 @@ def watch(
 ) -> int:
     """Do the work here, for `limit` seconds.
 
-    Then `overdue` is called with why, and the process is ended with 1.
+    Then `overdue` is called with why, and the process is ended with 1. Where there is no room for a
+    thread, nobody looks at the clock.
     """
     last = [""]
     ended = _thread.allocate_lock()
@@ -89,17 +109,16 @@ def watch(
             finally:
                 os._exit(1)
 
-    _thread.start_new_thread(look_at_the_clock, ())
-    me = os.getpid()
+    try:
+        _thread.start_new_thread(look_at_the_clock, ())
+    except RuntimeError:
+        doing("there is no room for a thread that looks at the clock")
     code = work(doing)
     ended.release()
-    if os.getpid() != me:  # see _work
-        os._exit(code)
     return code
 
 
 def _work(work: Callable[[Callable[[str], None]], int], says: int) -> NoReturn:
-    me = os.getpid()
     code = 1
 
     def doing(what: str) -> None:
@@ -111,9 +130,7 @@ def _work(work: Callable[[Callable[[str], None]], int], says: int) -> NoReturn:
     try:
         code = work(doing)
     finally:
-        # A child that the author has forked and that comes back here has no answer to give.
-        if os.getpid() == me:
-            flush()
+        flush()
         os._exit(code)
 
 
@@ -126,10 +143,13 @@ def flush() -> None:
             continue
 
 
-def _last(said: int) -> str:
-    """What the worker said at last, in parentheses."""
+def _said(said: int) -> list[str]:
+    """What the worker has said since it was asked last."""
     try:
-        lines = os.read(said, 1 << 16).decode(errors="replace").splitlines()
-    except OSError:  # nothing was said
-        return ""
-    return f" ({lines[-1]})"
+        return os.read(said, 1 << 16).decode(errors="replace").splitlines()
+    except OSError:  # nothing
+        return []
+
+
+def _last(lines: list[str]) -> str:
+    return f" ({lines[-1]})" if lines else ""
