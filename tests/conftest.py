@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 
 TIER_OF = {
     "agents": "plain",
+    "examples": "plain",
     "lsbcheck": "plain",
     "namespace": "namespace",
     "ocfkit": "plain",
