@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 PROFILES: tuple[Profile, ...] = ("1.1", "1.0")
 
-_ONLY_1_1 = ("reload-agent",)
-"""Actions that the DTD of ocf-tester refuses."""
+_ONLY_1_1 = ("reload-agent", "reload")
+"""Actions that 1.0 does not advertise: ocf-tester's DTD refuses the one, and the other had another
+meaning then. Where a 1.0 agent has it, Pacemaker calls it instead of a restart when a parameter has
+been changed that is not unique (daemons/controld/controld_metadata.c, ra_supports_legacy_reload).
+"""
 
 DEBUG = "debug"
 """The parameter that every agent has, and that is advertised where there is no other: three of the
@@ -38,7 +41,8 @@ def metadata(cls: type[Agent], name: str, profile: Profile = "1.1") -> str:
     """
     declared = cls.declaration
     lines = [
-        '<?xml version="1.0" encoding="utf-8"?>',
+        # UTF-8 without saying so, which is XML's default: crmsh refuses a text with an encoding
+        '<?xml version="1.0"?>',
         '<!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd">',
         f"<resource-agent{_attributes(name=name, version=cls.version)}>",
         f"<version>{profile}</version>",
@@ -132,8 +136,15 @@ def _described(lang: str, long: str, short: str) -> list[str]:
 
 def first_sentence(text: str) -> str:
     """What of a description is short enough for a list."""
-    line = text.strip().split("\n")[0]
-    return line.split(". ")[0].rstrip(".")
+    line = " ".join(text.strip().split("\n\n")[0].split())
+    end = line.find(". ")
+    while end >= 0 and (line[end + 2].islower() or line[:end].endswith(_ABBREVIATED)):
+        end = line.find(". ", end + 1)
+    return (line if end < 0 else line[:end]).rstrip(".") or line
+
+
+_ABBREVIATED = ("e.g", "i.e", "etc", "vs", "cf")
+"""What a full stop after it does not end a sentence with."""
 
 
 def _attributes(**words: str) -> str:

@@ -61,7 +61,7 @@ def test_installs_nothing_on_the_machine_unasked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", readme.commands())
 def test_the_readme_names_only_what_exists(command: str) -> None:
     words = shlex.split(command.removeprefix("sudo "))
-    assert words[0] in {"./dev", "cd", "git"}
+    assert words[0] in {"./dev", "cd", "git", "pkill"}
     if words[0] == "./dev":
         assert f"./dev {words[1]} " in dev("--help").stdout
         named = [word for word in words[2:] if word.startswith(("examples/", "tests/", "docs/"))]

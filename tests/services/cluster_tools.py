@@ -36,7 +36,9 @@ RESOURCE = "lab"
 Command = str | Sequence[str]
 """A fragment for `sh -eu`, or a program and its arguments."""
 
-ForcedAction = Literal["start", "stop", "check", "promote", "demote", "validate"]
+ForcedAction = Literal[
+    "start", "stop", "check", "check=10", "promote", "demote", "validate", "validate=10"
+]
 
 
 class MachineError(Exception):
@@ -162,7 +164,7 @@ def forced(action: ForcedAction, *options: str) -> Command:
 
     The agent's exit code is the command's.
     """
-    option = "--validate" if action == "validate" else f"--force-{action}"
+    option = f"--{action}" if action.startswith("validate") else f"--force-{action}"
     return _on_file(["crm_resource", "--resource", RESOURCE, option, *options])
 
 

@@ -34,10 +34,18 @@ TOOLS = (
 DUMMY = "ocf:heartbeat:Dummy"
 DUMMY_1_1 = "ocf:pacemaker:Dummy"
 
-AGENTS = {DUMMY: ["state=/run/lab.state"]}
+AGENTS = {
+    DUMMY: ["state=/run/lab.state"],
+    "ocf:ocfkit:dummy": ["state=/run/lab.state"],
+    "ocf:ocfkit:memcached": ["port=11311", "memory=16"],
+    "ocf:ocfkit:promotable": ["state=/run"],
+    "ocf:ocfkit:web": ["port=8081"],
+}
 """Each agent that the tools are tried on, and its parameters."""
 
 each_agent = pytest.mark.parametrize(("agent", "parameters"), AGENTS.items(), ids=AGENTS.keys())
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 ECHO = "ocf:lab:echo"
 ECHO_TEXT = """#!/bin/sh
@@ -52,19 +60,39 @@ exit 0
 """
 
 
+def with_examples(machine: Machine, profile: str) -> Machine:
+    """A machine with the examples installed as somebody installs an agent of his own."""
+    home = "/usr/local/lib/ocfkit"
+    files = {f"{home}/{path.name}": path.read_text("utf-8") for path in EXAMPLES.glob("*.py")}
+    install = ["ocfkit", "install", f"--profile={profile}", *sorted(files)]
+    return replace(machine, files=files, prepare=[install])
+
+
+@pytest.fixture(scope="module")
+def modern(machine: Machine) -> Machine:
+    """The examples with meta-data of OCF 1.1."""
+    return with_examples(machine, "1.1")
+
+
+@pytest.fixture(scope="module")
+def old(machine: Machine) -> Machine:
+    """The examples with meta-data that ocf-tester takes."""
+    return with_examples(machine, "1.0")
+
+
 # The scenarios, on any agent
 
 
 @each_agent
-def test_ocf_tester_passes_it(machine: Machine, agent: str, parameters: Sequence[str]) -> None:
-    (done,) = machine.run(ocf_tester(agent, parameters))
+def test_ocf_tester_passes_it(old: Machine, agent: str, parameters: Sequence[str]) -> None:
+    (done,) = old.run(ocf_tester(agent, parameters))
     assert done.code == 0
     assert done.stdout.endswith(f"{path_of(agent)} passed all tests\n")
 
 
 @each_agent
 def test_pacemaker_forces_each_action(
-    machine: Machine, agent: str, parameters: Sequence[str]
+    modern: Machine, agent: str, parameters: Sequence[str]
 ) -> None:
     expected = [
         (forced("validate"), 0),
@@ -77,22 +105,22 @@ def test_pacemaker_forces_each_action(
         (forced("check"), 7),
     ]
     commands, codes = zip(*expected, strict=True)
-    ready = replace(machine, prepare=[*machine.prepare, *configured(agent, parameters)])
+    ready = replace(modern, prepare=[*modern.prepare, *configured(agent, parameters)])
     assert [done.code for done in ready.run(*commands)] == list(codes)
 
 
 @each_agent
-def test_crm_explains_it(machine: Machine, agent: str, parameters: Sequence[str]) -> None:
-    (done,) = machine.run(crm_info(agent))
+def test_crm_explains_it(modern: Machine, agent: str, parameters: Sequence[str]) -> None:
+    (done,) = modern.run(crm_info(agent))
     assert (done.code, done.stderr) == (0, "")
-    assert f"({agent})" in done.stdout.splitlines()[0]
+    assert agent in done.stdout.splitlines()[0]
     for parameter in parameters:
         assert f"\n{parameter.partition('=')[0]}" in done.stdout
 
 
 @each_agent
-def test_pcs_explains_it(machine: Machine, agent: str, parameters: Sequence[str]) -> None:
-    (done,) = machine.run(pcs_describe(agent))
+def test_pcs_explains_it(modern: Machine, agent: str, parameters: Sequence[str]) -> None:
+    (done,) = modern.run(pcs_describe(agent))
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{agent} - ")
     for parameter in parameters:
@@ -100,10 +128,8 @@ def test_pcs_explains_it(machine: Machine, agent: str, parameters: Sequence[str]
 
 
 @each_agent
-def test_pcs_makes_a_resource_of_it(
-    machine: Machine, agent: str, parameters: Sequence[str]
-) -> None:
-    _, created, _, verified, shown, *forces = machine.run(
+def test_pcs_makes_a_resource_of_it(modern: Machine, agent: str, parameters: Sequence[str]) -> None:
+    _, created, _, verified, shown, *forces = modern.run(
         empty_cib(),
         pcs_create(agent, parameters),
         f"pcs -f {CIB} property set stonith-enabled=false",
@@ -162,7 +188,10 @@ def test_a_value_arrives_as_it_is(machine: Machine) -> None:
 
 
 def test_ocfkit_is_there_for_everybody(machine: Machine) -> None:
-    find = "from importlib.metadata import entry_points as e; print(*e(name='ocfkit'))"
+    find = (
+        "from importlib.metadata import entry_points as e; "
+        "print(*e(group='console_scripts', name='ocfkit'))"
+    )
     done = machine.run(
         ["runuser", "-u", "nobody", "--", "ocfkit", "--version"],
         ["lsbcheck", "--version"],
