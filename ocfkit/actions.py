@@ -7,14 +7,32 @@ from ocfkit.params import Of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Literal, TypeVar, overload
+    from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
+    from ocfkit.notices import Notice
+
+    P = ParamSpec("P")
     R = TypeVar("R")
+    R_co = TypeVar("R_co", covariant=True)
+
+    class Method(Generic[P, R_co]):
+        """Has types for the checkers, and costs nothing."""
+
+    class Mark(Protocol):
+        """Makes an action of a method; the one for notify takes what it is told."""
+
+        @overload
+        def __call__(self, function: Callable[[Any], R], /) -> Action[[], R]: ...
+        @overload
+        def __call__(self, function: Callable[[Any, Notice], R], /) -> Action[[Notice], R]: ...
+
+    CheckMark = Callable[[Callable[[Any], bool | None]], "Check"]
     Timing = str | float
     """Such as "20s", or seconds."""
     Role = Literal["Promoted", "Unpromoted"]
 else:
-    R = None
+    P = R_co = None
+    Method = Of
 
 
 METHODS = {
@@ -54,6 +72,8 @@ class Check:
         role: Role | None,
     ) -> None:
         """See `Monitor.depth`."""
+        self.name = ""
+        """Its name in the class."""
         self.function = function
         self.level = level
         self.timeout = timeout
@@ -62,6 +82,10 @@ class Check:
         self.pause = pause
         self.tolerate = tolerate
         self.role = role
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Learn its name."""
+        self.name = self.name or name
 
     if TYPE_CHECKING:
 
@@ -80,7 +104,7 @@ class Check:
     @property
     def fact(self) -> str:
         """What the check finds out, from the name of its method."""
-        return self.function.__name__.replace("_", " ")
+        return self.name.replace("_", " ")
 
 
 class Monitor:
@@ -96,7 +120,7 @@ class Monitor:
         pause: Timing = 1,
         tolerate: int = 0,
         role: Role | None = None,
-    ) -> Callable[[Callable[[Any], bool | None]], Check]:
+    ) -> CheckMark:
         """Mark a method as a deep check, run by every monitor of this OCF_CHECK_LEVEL or deeper.
 
         The method is named after the fact that it checks (`page_comes_back`). It returns nothing
@@ -108,27 +132,34 @@ class Monitor:
         "degraded", which the cluster shows and does not act on. With a `role` it is run in that
         role alone. `timeout` and `interval` are what the meta-data advises.
         """
-        return lambda function: Check(
-            function,
-            level,
-            timeout=timeout,
-            interval=interval,
-            retries=retries,
-            pause=pause,
-            tolerate=tolerate,
-            role=role,
-        )
+
+        def marked(function: Callable[[Any], bool | None], level: int = level) -> Check:
+            return Check(
+                function,
+                level,
+                timeout=timeout,
+                interval=interval,
+                retries=retries,
+                pause=pause,
+                tolerate=tolerate,
+                role=role,
+            )
+
+        # "@monitor.depth" without a depth gives us the method: `mistakes` tells of it.
+        given: Any = marked(level, 0) if callable(level) else marked
+        mark: CheckMark = given
+        return mark
 
 
 monitor = Monitor()
 
 
-class Action(Of[R]):
+class Action(Method[P, R_co]):
     """A method that is an action; called on an agent, it is that method."""
 
     def __init__(
         self,
-        function: Callable[..., R],
+        function: Callable[..., R_co],
         timeout: Timing = TIMEOUT,
         interval: Timing = INTERVAL,
         promoted_interval: Timing | None = None,
@@ -142,15 +173,15 @@ class Action(Of[R]):
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, instance: None, owner: type) -> Action[R]: ...
+        def __get__(self, instance: None, owner: type) -> Action[P, R_co]: ...
         @overload
-        def __get__(self, instance: object, owner: type) -> Callable[..., R]: ...
+        def __get__(self, instance: object, owner: type) -> Callable[P, R_co]: ...
 
-    def __get__(self, instance: object | None, owner: type) -> Action[R] | Callable[..., R]:
+    def __get__(self, instance: object | None, owner: type) -> Action[P, R_co] | Callable[P, R_co]:
         """The bound method."""
         if instance is None:
             return self
-        bound: Callable[..., R] = self.function.__get__(instance, owner)
+        bound: Callable[P, R_co] = self.function.__get__(instance, owner)
         return bound
 
     def depth(
@@ -163,7 +194,7 @@ class Action(Of[R]):
         pause: Timing = 1,
         tolerate: int = 0,
         role: Role | None = None,
-    ) -> Callable[[Callable[[Any], bool | None]], Check]:
+    ) -> CheckMark:
         """Mark a method as a deep check of this monitor; see `Monitor.depth`."""
         return monitor.depth(
             level,
@@ -179,11 +210,13 @@ class Action(Of[R]):
 if TYPE_CHECKING:
 
     @overload
-    def action(function: Callable[..., R], /) -> Action[R]: ...
+    def action(function: Callable[[Any], R], /) -> Action[[], R]: ...
+    @overload
+    def action(function: Callable[[Any, Notice], R], /) -> Action[[Notice], R]: ...
     @overload
     def action(
         *, timeout: Timing = ..., interval: Timing = ..., promoted_interval: Timing | None = ...
-    ) -> Callable[[Callable[..., R]], Action[R]]: ...
+    ) -> Mark: ...
 
 
 def action(
@@ -193,7 +226,7 @@ def action(
     timeout: Timing = TIMEOUT,
     interval: Timing = INTERVAL,
     promoted_interval: Timing | None = None,
-) -> Action[Any] | Callable[[Callable[..., Any]], Action[Any]]:
+) -> Action[..., Any] | Callable[[Callable[..., Any]], Action[..., Any]]:
     """Mark a method as an action, with the timeout that is advised for it.
 
     `interval` is for monitor alone. A promotable agent advises two monitors, as Pacemaker wants

@@ -64,7 +64,7 @@ def monitors(declaration: Declaration) -> list[Advice]:
     return [*rows, *by_place.values()]
 
 
-def _shallow(monitor: Action[object], *, promotable: bool) -> list[Advice]:
+def _shallow(monitor: Action[..., object], *, promotable: bool) -> list[Advice]:
     timeout, interval = seconds(monitor.timeout), seconds(monitor.interval)
     if not promotable:
         return [Advice("monitor", timeout, interval, 0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ocfkit.actions import METHODS, Action, Check
 from ocfkit.durations import seconds as read
+from ocfkit.kinds import is_whole
 from ocfkit.params import AnyParam
 
 TYPE_CHECKING = False
@@ -21,10 +22,10 @@ class Declaration:
         self.cls = cls
         self.parameters: dict[str, AnyParam] = {}
         """Attribute → parameter, in the order of their declaration."""
-        self.actions: dict[str, Action[Any]] = {}
+        self.actions: dict[str, Action[..., Any]] = {}
         """OCF's name of an action → action, in OCF's order."""
         checks: dict[str, Check] = {}
-        methods: dict[str, Action[Any]] = {}
+        methods: dict[str, Action[..., Any]] = {}
         for each in reversed(cls.__mro__[:-1]):
             for attribute, value in vars(each).items():
                 if attribute in self.parameters and not isinstance(value, AnyParam):
@@ -38,13 +39,18 @@ class Declaration:
                     methods[attribute] = value
                 elif attribute in _METHODS:
                     methods.pop(attribute, None)
-                    if callable(value):
+                    if value is not None:
                         methods[attribute] = Action(value)
         self.misnamed = sorted(methods.keys() - _METHODS)
         """Methods that are marked as an action and have no action's name."""
         self.actions = {name: methods[each] for name, each in METHODS.items() if each in methods}
-        self.checks = sorted(checks.values(), key=lambda check: check.level)
+        self.checks = sorted(checks.values(), key=_depth)
         """Deep checks, the shallow first."""
+
+    @property
+    def secrets(self) -> list[AnyParam]:
+        """Parameters whose values nobody may see."""
+        return [each for each in self.parameters.values() if each.kind.secret]
 
     @property
     def promotable(self) -> bool:
@@ -67,11 +73,17 @@ class Declaration:
         return seconds(self.actions[action].timeout) if action in self.actions else 20.0
 
     def _paragraphs(self) -> tuple[str, str]:
-        lines = (self.cls.__doc__ or "").expandtabs().strip().splitlines() or [""]
-        indents = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
+        """The docstring without its indentation, as inspect.cleandoc does it."""
+        first, *others = (self.cls.__doc__ or "").expandtabs().split("\n")
+        indents = [len(line) - len(line.lstrip()) for line in others if line.strip()]
         margin = min(indents, default=0)
-        rest = "\n".join(line[margin:].rstrip() for line in lines[1:])
-        return lines[0].strip(), rest.strip("\n")
+        text = "\n".join([first, *(line[margin:].rstrip() for line in others)]).strip()
+        short, _, rest = text.partition("\n")
+        return short.rstrip(), rest.strip("\n")
+
+
+def _depth(check: Check) -> int:
+    return check.level if is_whole(check.level) else 0  # `mistakes` tells of it
 
 
 def seconds(timing: str | float) -> float:

@@ -6,6 +6,8 @@ catches it tells the operator what was expected and what was seen.
 
 from __future__ import annotations
 
+import sys
+
 from ocfkit.durations import EXAMPLES, seconds
 from ocfkit.durations import text as written
 from ocfkit.environment import FALSE, TRUE
@@ -31,8 +33,12 @@ class Kind:
     """
     choices: tuple[str, ...] = ()
 
+    def faults(self) -> list[str]:
+        """What is wrong with what an author says of it, a sentence each."""
+        return []
+
     def expected(self) -> str:
-        """What a value must be, as the end of "expected …"."""
+        """What a value must be, as the end of "expected …"; asked where there are no faults."""
         return "a text"
 
     def read(self, text: str) -> object:
@@ -61,6 +67,21 @@ class Text(Kind):
         self.pattern = pattern
         self.costly = pattern is not None
 
+    def faults(self) -> list[str]:
+        if self.pattern is None:
+            return []
+        if not is_text(self.pattern):
+            return [f"its pattern {shown(self.pattern)} is no text"]
+        if sys.flags.no_site:  # see `costly`
+            return []
+        import re
+
+        try:
+            re.compile(self.pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            return [f"its pattern {shown(self.pattern)} is no regular expression: {error}"]
+        return []
+
     def expected(self) -> str:
         return "a text" if self.pattern is None else f"a text that matches {self.pattern}"
 
@@ -79,14 +100,43 @@ class Secret(Text):
     secret = True
 
 
-class Integer(Kind):
+class Bounded(Kind):
+    """Something that can be too small or too large; both bounds are allowed values."""
+
+    unit = ""
+    """What a bound is."""
+
+    def __init__(self, minimum: float | None = None, maximum: float | None = None) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def faults(self) -> list[str]:
+        low, high = self.minimum, self.maximum
+        wrong = [end for end in (low, high) if end is not None and not self.is_(end)]
+        found = [f"its bound {shown(end)} is not {self.unit}" for end in wrong]
+        if not found and low is not None and high is not None and low > high:
+            found.append(f"its minimum {low} is above its maximum {high}")
+        return found
+
+    def is_(self, value: object) -> bool:
+        """Whether the type of a value is right."""
+        raise NotImplementedError
+
+    def check(self, value: float) -> None:
+        """Raise ValueError where it is out of bounds."""
+        too_small = self.minimum is not None and value < self.minimum
+        if too_small or (self.maximum is not None and value > self.maximum):
+            raise ValueError(value)
+
+
+class Integer(Bounded):
     """A whole number, perhaps with bounds."""
 
     content_type: ContentType = "integer"
+    unit = "an integer of up to 18 digits"
 
-    def __init__(self, minimum: int | None = None, maximum: int | None = None) -> None:
-        self.minimum = minimum
-        self.maximum = maximum
+    def is_(self, value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _ENDLESS
 
     def expected(self) -> str:
         return f"an integer{_bounds(self.minimum, self.maximum)}"
@@ -97,12 +147,12 @@ class Integer(Kind):
         if not digits.isascii() or not digits.isdecimal() or len(digits) > 18:
             raise ValueError(text)
         value = int(text)
-        _check_bounds(value, self.minimum, self.maximum)
+        self.check(value)
         return value
 
     def write(self, value: object) -> str:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(value)  # noqa: TRY004 - the one error of this interface
+        if not self.is_(value):
+            raise ValueError(value)
         return str(value)
 
 
@@ -128,23 +178,23 @@ class Boolean(Kind):
         return "true" if value else "false"
 
 
-class Duration(Kind):
+class Duration(Bounded):
     """A time in seconds, written as Pacemaker writes it."""
 
-    def __init__(self, minimum: float | None = None, maximum: float | None = None) -> None:
-        self.minimum = minimum
-        self.maximum = maximum
+    unit = "a number of seconds"
+
+    def is_(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return 0 <= value < _ENDLESS
 
     def expected(self) -> str:
-        return f"a duration such as {EXAMPLES}{self._bounds()}"
-
-    def _bounds(self) -> str:
         ends = [None if end is None else written(end) for end in (self.minimum, self.maximum)]
-        return _bounds(*ends)
+        return f"a duration such as {EXAMPLES}{_bounds(*ends)}"
 
     def read(self, text: str) -> float:
         value = seconds(text)
-        _check_bounds(value, self.minimum, self.maximum)
+        self.check(value)
         return value
 
     def normal(self, default: object) -> object:
@@ -152,9 +202,12 @@ class Duration(Kind):
 
     def write(self, value: object) -> str:
         value = self.normal(value)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError(value)  # noqa: TRY004
+        if not isinstance(value, int | float) or not self.is_(value):
+            raise ValueError(value)
         return written(value)
+
+
+_ENDLESS = 1e18
 
 
 class Path(Kind):
@@ -162,6 +215,10 @@ class Path(Kind):
 
     def __init__(self, kind: Literal["file", "folder", "any"] | None = None) -> None:
         self.kind = kind
+
+    def faults(self) -> list[str]:
+        known = self.kind in tuple(_WHAT)
+        return [] if known else [f"exists={shown(self.kind)} is none of 'file', 'folder' and 'any'"]
 
     def expected(self) -> str:
         return "an absolute path"
@@ -223,7 +280,19 @@ class Enum(Kind):
     """One word of several."""
 
     def __init__(self, choices: Sequence[str]) -> None:
-        self.choices = tuple(choices)
+        self.given = choices
+        self.choices = words_of(choices)
+
+    def faults(self) -> list[str]:
+        if not self.choices:
+            return [f"its choices are a sequence of words, seen {shown(self.given)}"]
+        found: list[str] = []
+        for place, each in enumerate(self.choices):
+            if not is_text(each) or not each.strip():
+                found.append(f"its choice {shown(each)} is no word")
+            elif each in self.choices[:place]:
+                found.append(f"its choice {shown(each)} stands there twice")
+        return found
 
     def expected(self) -> str:
         return f"one of {', '.join(self.choices)}"
@@ -234,6 +303,52 @@ class Enum(Kind):
         return text
 
 
+def shown(value: object) -> str:
+    """What an author wrote, short enough for a sentence."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - of a class that is not ours
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
+
+
+_LONG = 60
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a text, whatever a checker would say."""
+    return isinstance(value, str)
+
+
+def is_xml(text: str) -> bool:
+    """Whether XML 1.0 can hold the text (production 2, Char)."""
+    return (text.isascii() and text.isprintable()) or all(map(_is_char, text))
+
+
+def _is_char(character: str) -> bool:
+    return (
+        character in "\t\n\r"
+        or " " <= character <= "\ud7ff"
+        or "\ue000" <= character <= "\ufffd"
+        or character >= "\U00010000"
+    )
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def words_of(given: object) -> tuple[str, ...]:
+    """The members of a sequence; none for what is no sequence, a single text and a set neither."""
+    if isinstance(given, str) or not hasattr(given, "__getitem__"):
+        return ()
+    try:
+        return tuple(given)  # type: ignore[arg-type]  # or it raises
+    except TypeError:
+        return ()
+
+
 def _bounds(minimum: object, maximum: object) -> str:
     if minimum is not None and maximum is not None:
         return f" from {minimum} to {maximum}"
@@ -242,15 +357,12 @@ def _bounds(minimum: object, maximum: object) -> str:
     return "" if maximum is None else f" of at most {maximum}"
 
 
-def _check_bounds(value: float, minimum: float | None, maximum: float | None) -> None:
-    if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-        raise ValueError(value)
-
-
 def _is_address(text: str) -> bool:
     from _socket import AF_INET, AF_INET6, inet_pton
 
-    address, _, scope = text.partition("%")
+    address, percent, scope = text.partition("%")
+    if percent and (not scope or not scope.isprintable() or " " in scope):
+        return False
     for family in (AF_INET, AF_INET6) if not scope else (AF_INET6,):
         try:
             inet_pton(family, address)

@@ -27,11 +27,15 @@ from ocfkit.kinds import (
     Path,
     Secret,
     Text,
+    is_text,
+    is_xml,
+    shown,
+    words_of,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
     T = TypeVar("T")
@@ -101,11 +105,12 @@ class AnyParam:
         self.unique = unique
         self.reloadable = reloadable
         self.deprecated = deprecated
-        self.replaced_by = (replaced_by,) if isinstance(replaced_by, str) else tuple(replaced_by)
+        self.replaced_by = (replaced_by,) if isinstance(replaced_by, str) else words_of(replaced_by)
+        self._replaced_by = replaced_by
 
     def __set_name__(self, owner: type, attribute: str) -> None:
-        """Learn its name."""
-        self.attribute = attribute
+        """Learn its name, the first one where there are several; see `mistakes`."""
+        self.attribute = self.attribute or attribute
         self.name = self.name or attribute
 
     def default_text(self) -> str | None:
@@ -132,30 +137,52 @@ class AnyParam:
 
     def faults(self) -> list[str]:
         """What is wrong with the declaration, a sentence each."""
-        found: list[str] = []
-        if not _is_name(self.name):
-            found.append(f"{self.name!r} cannot be the name of a parameter: letters, digits and _")
-        if not self.desc.strip():
-            found.append("it has no description")
+        found = [*self._faults_of_words(), *self._faults_of_options()]
+        wrong = self.kind.faults()
+        return [*found, *(wrong or self._faults_of_default())]
+
+    def _faults_of_words(self) -> Iterator[str]:
+        words = [("desc", self.desc), ("name", self.name)]
+        words += [("unique", self.unique), ("deprecated", self.deprecated)]
+        words += [("replaced_by", each) for each in self.replaced_by]
+        words += [("choices", each) for each in self.kind.choices if is_text(each)]
+        for option, word in words:
+            if not is_text(word):
+                yield f"{option}={shown(word)} is no text"
+            elif not is_xml(word):
+                yield f"its {option} holds a control character"
+            elif option == "name" and not (word.isascii() and word.isidentifier()):
+                yield f"{shown(word)} cannot be the name of a parameter: letters, digits and _"
+            elif word.isspace() or (option == "desc" and not word):
+                yield "it has no description" if option == "desc" else f"its {option} is blank"
+
+    def _faults_of_options(self) -> Iterator[str]:
+        for option in ("required", "reloadable"):
+            if not _is_truth(getattr(self, option)):
+                yield f"{option}={shown(getattr(self, option))} is neither True nor False"
         if self.required and self.default is not MISSING:
-            found.append("it is required and has a default, which would never be used")
+            yield "it is required and has a default, which would never be used"
         if not self.required and self.default is MISSING:
-            found.append("say default=… (None is one) or required=True")
-        if self.kind.secret and self.default_text():
-            found.append("a secret has no default: everybody could read it")
+            yield "say default=… (None is one) or required=True"
+        if self._replaced_by and not self.replaced_by:
+            yield f"replaced_by={shown(self._replaced_by)} is no sequence of names"
         if self.replaced_by and not self.deprecated:
-            found.append("only a deprecated parameter is replaced by others")
-        found += self._faults_of_default()
-        return found
+            yield "only a deprecated parameter is replaced by others"
+        if self.name in self.replaced_by:
+            yield "it is replaced by itself"
 
     def _faults_of_default(self) -> list[str]:
+        if self.default is None or self.default is MISSING:
+            return []
+        if self.kind.secret:
+            return ["a secret has no default: everybody could read it"]
         try:
-            text = self.default_text()
-            if text is not None and not (self.kind.costly and sys.flags.no_site):
+            text = self.kind.write(self.default)
+            if not (self.kind.costly and sys.flags.no_site):
                 self.kind.read(text)
-        except (ValueError, TypeError):
-            return [f"its default {self.default!r} is not {self.kind.expected()}"]
-        return []
+        except ValueError:
+            return [f"its default {shown(self.default)} is not {self.kind.expected()}"]
+        return [] if is_xml(text) else ["its default holds a control character"]
 
 
 class Param(AnyParam, Of[T]):
@@ -182,8 +209,8 @@ class Param(AnyParam, Of[T]):
         raise AttributeError(f"parameter {self.name} is set by the cluster, not by the agent")
 
 
-def _is_name(name: str) -> bool:
-    return name.isascii() and name.isidentifier()
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool)
 
 
 # --- one function a type --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from ocfkit import Agent, action, monitor, param
 from ocfkit.metadata import PROFILES, first_sentence, metadata
@@ -48,6 +48,7 @@ def said(cls: type[Agent], profile: Profile = "1.1") -> MetaData:
 # --- any declaration --------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations(), profile=strategies.profiles)
 def test_any_declaration_reads_back(declared: Declared, profile: Profile) -> None:
     found = advertised.read(metadata(declared.cls(), "agent <1>", profile))
@@ -58,6 +59,7 @@ def test_any_declaration_reads_back(declared: Declared, profile: Profile) -> Non
     assert found.long == Text(declared.lang, long or short)
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations(), profile=strategies.profiles)
 def test_any_parameter_reads_back(declared: Declared, profile: Profile) -> None:
     found = advertised.read(metadata(declared.cls(), "agent", profile)).parameters
@@ -74,6 +76,7 @@ def test_any_parameter_reads_back(declared: Declared, profile: Profile) -> None:
             assert seen.default == wanted.default
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations())
 def test_all_that_is_new_in_1_1_reads_back(declared: Declared) -> None:
     found = advertised.read(metadata(declared.cls(), "agent", "1.1")).parameters
@@ -92,6 +95,7 @@ def test_all_that_is_new_in_1_1_reads_back(declared: Declared) -> None:
         assert seen.replaced_with == wanted.replacements()
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations())
 def test_1_0_has_no_words_of_1_1(declared: Declared) -> None:
     found = advertised.read(metadata(declared.cls(), "agent", "1.0"))
@@ -105,6 +109,7 @@ def test_1_0_has_no_words_of_1_1(declared: Declared) -> None:
     assert not ONLY_1_1 & set(found.action_names)
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations(), profile=strategies.profiles)
 def test_an_action_is_advertised_exactly_when_it_is_implemented(
     declared: Declared, profile: Profile
@@ -119,6 +124,7 @@ def test_an_action_is_advertised_exactly_when_it_is_implemented(
     assert len(once) == len(set(once))
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations(), profile=strategies.profiles)
 def test_every_monitor_reads_back_and_has_an_interval_of_its_own(
     declared: Declared, profile: Profile
@@ -141,12 +147,14 @@ def test_every_monitor_reads_back_and_has_an_interval_of_its_own(
     assert len({row.interval for row in wanted}) == len(wanted)
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations(), profile=strategies.profiles)
 def test_two_runs_say_the_same(declared: Declared, profile: Profile) -> None:
     first, again = (metadata(declared.cls(), "agent", profile) for _ in range(2))
     assert first == again
 
 
+@settings(deadline=None)
 @given(declared=strategies.declarations(plain=True))
 def test_what_uses_nothing_of_1_1_differs_in_its_version_and_in_reload_alone(
     declared: Declared,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,35 +12,14 @@ from pathlib import Path
 import pytest
 
 import ocfkit
+from tests.packaging.checkout import ROOT, checked_in
 
-ROOT = Path(__file__).resolve().parents[2]
 VERSION = ocfkit.__version__
 
 NOT_SHIPPED = (".ci/", ".gitignore", "agents/", "ocfkit/agents")
 """`agents/` travels as `ocfkit/agents/`: a link in the checkout, files in what is built."""
 
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
-
-
-def checked_in() -> list[str]:
-    """Every file of the checkout, as git sees it (new ones too)."""
-    ask = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    answer = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return sorted(path for path in set(answer.split("\0")) if path and (ROOT / path).exists())
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sdist, and from that the wheel, of a copy of the checkout."""
-    source, dist = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
-    for path in checked_in():
-        (source / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / path, source / path, follow_symlinks=False)
-    # Without isolation: the build tools of the tests' own environment, so no network.
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(source)]
-    done = subprocess.run(build, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return dist
 
 
 def test_the_source_distribution_is_the_checkout(built: Path) -> None:
@@ -61,18 +39,6 @@ def test_the_wheel_is_the_packages_and_nothing_else(built: Path) -> None:
     packages = {path for path in checked_in() if path.startswith(("ocfkit/", "lsbcheck/"))}
     agents = {f"ocfkit/{path}" for path in checked_in() if path.startswith("agents/")}
     assert found == metadata | agents | packages - {"ocfkit/agents"}
-
-
-@pytest.fixture(scope="module")
-def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of a fresh environment with the wheel and nothing else in it."""
-    place = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
-    wheel = next(built.glob("*.whl"))
-    install = [sys.executable, "-m", "pip", f"--python={place / 'bin/python'}", "install"]
-    install += ["--quiet", "--no-index", "--no-deps", str(wheel)]
-    subprocess.run(install, check=True)
-    return place / "bin"
 
 
 def run(argv: list[str | Path]) -> subprocess.CompletedProcess[str]:
