@@ -171,58 +171,42 @@ def is_root() -> bool:
 # --- looking --------------------------------------------------------------------------------------
 
 
-class _Seen:
-    """What a look has found: a state, and why it is not a better one, as far as anybody says."""
-
-    __slots__ = ("because", "state")
-
-    def __init__(self, state: State, because: list[str]) -> None:
-        self.state: State = state
-        self.because = because
-
-    def degrade(self, error: DegradedError) -> None:
-        """Note that it still works, and why it will not for long."""
-        self.state = DEGRADED_PROMOTED if is_promoted(self.state) else DEGRADED
-        self.because.append(str(error))
-
-
-class _UnreadableError(ActionError):
-    """The monitor could not read what it goes by: a file, a socket."""
-
-
 def _look(agent: Agent, level: int = 0) -> State:
     """The state as the monitor and the checks down to a level see it; raises ActionError."""
-    seen = _monitored(agent)
-    _check(agent, seen, level)
-    for worry in seen.because:
+    state, worries = _monitored(agent)
+    state = _checked(agent, state, level, worries)
+    for worry in worries:
         agent.log.warning(worry)
-    return seen.state
+    return state
 
 
-def _monitored(agent: Agent) -> _Seen:
-    """What the author's monitor says."""
+def _monitored(agent: Agent) -> tuple[State, list[str]]:
+    """What the author's monitor says, and why it is degraded, if it says so."""
     agent.doing("in the monitor")
     monitor: Callable[[], object] = getattr(agent, "monitor")  # noqa: B009 - the author wrote it
     try:
         answer = _ask(agent, monitor)
     except DegradedError as error:
-        return _Seen(DEGRADED, [str(error)])
+        return DEGRADED, [text_of(error)]
     except OSError as error:
-        raise _UnreadableError(f"the monitor: {told(error)}") from error
+        raise ActionError(f"the monitor: {told(error)}") from error
     for state in STATES:
         if answer == state and answer is not False:
-            return _Seen(state, [])
+            return state, []
     raise ActionError(f"the monitor of {agent.name} returned {answer!r}, which is no state")
 
 
-def _check(agent: Agent, seen: _Seen, level: int, *, tolerant: bool = False) -> None:
-    """Make the checks down to a level, where it runs; raises ActionError when one does not hold.
+def _checked(
+    agent: Agent, state: State, level: int, worries: list[str], *, tolerant: bool = False
+) -> State:
+    """The state after the checks down to a level, where it runs; raises ActionError.
 
-    `tolerant`: a check may put its first failures in a row down as degraded.
+    Why it is degraded is added to `worries`. `tolerant`: a check may put its first failures in a
+    row down as degraded.
     """
-    if not is_active(seen.state):
-        return
-    role = "Promoted" if is_promoted(seen.state) else "Unpromoted"
+    if not is_active(state):
+        return state
+    role = "Promoted" if is_promoted(state) else "Unpromoted"
     for check in agent.declaration.checks:
         if check.level > level:
             break
@@ -230,7 +214,9 @@ def _check(agent: Agent, seen: _Seen, level: int, *, tolerant: bool = False) -> 
             try:
                 _hold(agent, check, tolerant=tolerant)
             except DegradedError as error:
-                seen.degrade(error)
+                worries.append(text_of(error))
+                state = DEGRADED_PROMOTED if is_promoted(state) else DEGRADED
+    return state
 
 
 def _hold(agent: Agent, check: Check, *, tolerant: bool) -> None:
@@ -239,11 +225,12 @@ def _hold(agent: Agent, check: Check, *, tolerant: bool) -> None:
     _ask(agent, lambda: hold(agent, check, tolerant=tolerant))
 
 
-def _found(agent: Agent) -> _Seen:
-    """What the monitor says; where parameters or software are missing, what still runs decides.
+def _found(agent: Agent) -> tuple[State, list[str]]:
+    """What the monitor says, and why it is not better, as far as anybody knows.
 
-    Otherwise a removed package, or a mount that is gone, below a living daemon would look stopped
-    here, and the cluster would start it on another node as well.
+    Where parameters or software are missing, what still runs decides. Otherwise a removed package,
+    or a mount that is gone, below a living daemon would look stopped here, and the cluster would
+    start it on another node as well.
     """
     problem = _problem(agent)
     if problem is None:
@@ -253,19 +240,19 @@ def _found(agent: Agent) -> _Seen:
             problem = error
     elif not isinstance(problem, ConfigurationError) or agent.remains():
         try:
-            seen = _monitored(agent)
-        except (*_MISSING, _UnreadableError):
+            state, why = _monitored(agent)
+        except _MISSING:
             pass  # it cannot look without what is missing
         except ActionError as error:
-            raise ActionError(f"{error}; besides, {problem}") from error
+            if not isinstance(error.__cause__, OSError):  # nor where it reads the file itself
+                raise ActionError(f"{error}; besides, {problem}") from error
         else:
-            if is_active(seen.state):
-                agent.log.warning(f"it runs, although {problem}")
-            else:
-                seen.because.append(str(problem))
-            return seen
+            if not is_active(state):
+                return state, [*why, str(problem)]
+            agent.log.warning(f"it runs, although {problem}")
+            return state, why
     if agent.remains() is False:
-        return _Seen(STOPPED, [str(problem)])
+        return STOPPED, [str(problem)]
     raise ActionError(f"{problem}; whether something of {agent.instance} still runs cannot be told")
 
 
@@ -297,18 +284,19 @@ def _validate_host(agent: Agent) -> None:
 
 def _monitor(agent: Agent) -> ExitCode:
     environment = agent.environment
-    seen = _found(agent)
+    state, why = _found(agent)
     try:
-        _check(agent, seen, environment.check_level, tolerant=not environment.is_probe)
+        level, tolerant = environment.check_level, not environment.is_probe
+        state = _checked(agent, state, level, why, tolerant=tolerant)
     except _MISSING as error:
         if environment.is_probe:  # "not installed" would mean that nothing runs
             raise ActionError(str(error)) from error
         raise
-    if seen.state not in (RUNNING, PROMOTED):
-        why = "; ".join(seen.because) or f"{agent.instance} is {NAMES[seen.state]}"
-        expected = seen.state == STOPPED and environment.is_probe
-        agent.log.reason(why, level="info" if expected else "error")
-    return seen.state
+    if state not in (RUNNING, PROMOTED):
+        expected = state == STOPPED and environment.is_probe
+        reason = "; ".join(why) or f"{agent.instance} is {NAMES[state]}"
+        agent.log.reason(reason, level="info" if expected else "error")
+    return state
 
 
 def _start(agent: Agent) -> ExitCode:
@@ -419,7 +407,7 @@ def _found_in_time(agent: Agent) -> State:
 
     limit = Deadline.after(max(agent.deadline.left(), _LAST_LOOK))
     with interrupted_at(limit, "the monitor did not end in time"):
-        return _found(agent).state
+        return _found(agent)[0]
 
 
 def _sentence(error: BaseException) -> str:
@@ -554,7 +542,6 @@ def _remember(agent: Agent) -> None:
 
     Before the start, since one that fails may leave something behind as well.
     """
-    _forget_failures(agent)
     record = agent.record()
     try:
         if not record.exists():

@@ -70,7 +70,7 @@ def _live(load: Callable[[], type[Agent]], name: str, profile: Profile) -> NoRet
             if action == "meta-data" or action in _USAGE:
                 code = _describe(cls, name, profile, action, stdout, log)
             else:
-                code = _supervised(cls, name, action, environment, log)
+                code = _Call(cls, name, action, environment, log).answer()
     except BaseException as error:  # noqa: BLE001 - not even our own fault goes without a reason
         say(f"ocf-exit-reason:error in ocfkit: {type(error).__name__}: {error}\n")
     finally:
@@ -114,53 +114,89 @@ def _describe(  # noqa: PLR0917 - what a process knows of itself
     return 0
 
 
-def _supervised(
-    cls: type[Agent], name: str, action: str, environment: Environment, log: Log
-) -> int:
-    from ocfkit.agent import Agent  # has been loaded with the class
-    from ocfkit.dispatch import HARD, granted_time, run  # not for meta-data
-    from ocfkit.supervise import flush, supervise, watch
+class _Call:
+    """A call of an agent, with what is left of the time that was granted for it."""
 
-    granted = granted_time(cls, action, environment)
-    used = _age()
-    if used > granted / 2:
-        used = 0.0  # the clocks do not fit together (a container), or nothing helps any more
-    # later than the worker's own deadline, whose reason is better, and before the executor's
-    limit = granted - used - reserve(granted) / 2
+    __slots__ = ("_action", "_began", "_cls", "_environment", "_log", "_name", "_until", "_used")
 
-    began = time.monotonic()
-    hard = action == "stop" and cls.escalate is not Agent.escalate
+    def __init__(
+        self, cls: type[Agent], name: str, action: str, environment: Environment, log: Log
+    ) -> None:
+        from ocfkit.dispatch import granted_time  # not for meta-data
 
-    def work(doing: Callable[[str], None]) -> int:
-        return run(cls, action, environment, log, name=name, used=used, doing=doing)
+        self._cls = cls
+        self._name = name
+        self._action = action
+        self._environment = environment
+        self._log = log
+        self._began = time.monotonic()
+        granted = granted_time(cls, action, environment)
+        used = _age()
+        if used > granted / 2:
+            used = 0.0  # the clocks do not fit together (a container), or nothing helps any more
+        self._used = used
+        # later than the worker's own deadline, whose reason is better, and before the executor's
+        self._until = self._began + granted - used - reserve(granted) / 2
 
-    def hard_work(doing: Callable[[str], None]) -> int:
-        over = used + time.monotonic() - began
-        return run(cls, action, environment, log, name=name, used=over, doing=doing, hard=True)
+    def answer(self) -> int:
+        """Carry it out, and return an exit code in time."""
+        from ocfkit.supervise import flush, watch
 
-    def overdue(why: str) -> None:
-        log.reason(f"{action} {why}")
+        # Repeated by the executor, it mostly finds a record that tells; a probe has to search.
+        shallow = self._action == "monitor" and not self._environment.check_level
+        if shallow and not self._environment.is_probe:
+            code = watch(self._work, self._left(), self._overdue)
+            flush()
+            return code
+        try:
+            return self._supervised()
+        except OSError as error:  # no process to be had, which a stop may change
+            self._log.warning(f"nobody else can do it: {error.strerror}")
+            return watch(self._work, self._left(), self._overdue)
 
-    # Repeated by the executor, it mostly finds a record that tells; a probe has to search.
-    if action == "monitor" and not environment.check_level and not environment.is_probe:
-        code = watch(work, limit, overdue)
-        flush()
-        return code
-    try:
-        outcome = supervise(work, limit, unless=(limit * _HARD_AFTER, HARD) if hard else None)
-        if hard and outcome.code is None:
-            log.warning(f"{action} {outcome.reason}; stopping it the hard way")
-            outcome = supervise(hard_work, limit - (time.monotonic() - began))
-    except OSError as error:  # no process to be had, which a stop may change
-        log.warning(f"nobody else can do it: {error.strerror}")
-        return watch(work, limit, overdue)
-    if outcome.code is not None:
-        return outcome.code
-    if action == "notify":  # which must not fail
-        log.error(f"{action} {outcome.reason}")
-        return 0
-    overdue(outcome.reason)
-    return 1
+    def _supervised(self) -> int:
+        from ocfkit.agent import Agent  # has been loaded with the class
+        from ocfkit.dispatch import HARD
+        from ocfkit.supervise import supervise
+
+        left = self._left()
+        if self._action == "stop" and self._cls.escalate is not Agent.escalate:
+            outcome = supervise(self._work, left, unless=(left * _HARD_AFTER, HARD))
+            if outcome.code is None and not outcome.by_caller:
+                self._log.warning(f"stop {outcome.reason}; stopping it the hard way")
+                outcome = supervise(self._hard_work, self._left())
+        else:
+            outcome = supervise(self._work, left)
+        if outcome.code is not None:
+            return outcome.code
+        if self._action == "notify":  # which must not fail
+            self._log.error(f"notify {outcome.reason}")
+            return 0
+        self._overdue(outcome.reason)
+        return 1
+
+    def _work(self, doing: Callable[[str], None], *, hard: bool = False) -> int:
+        from ocfkit.dispatch import run
+
+        return run(
+            self._cls,
+            self._action,
+            self._environment,
+            self._log,
+            name=self._name,
+            used=self._used + time.monotonic() - self._began,
+            doing=doing,
+            hard=hard,
+        )
+
+    def _hard_work(self, doing: Callable[[str], None]) -> int:
+        return self._work(doing, hard=True)
+
+    def _overdue(self, why: str) -> None:
+        self._log.reason(f"{self._action} {why}")
+
+    def _left(self) -> float:
+        return self._until - time.monotonic()
 
 
 def _age() -> float:

@@ -28,12 +28,16 @@ _AWAITED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Outcome:
     """How the work ended: with a code, or with a reason why it has none."""
 
-    __slots__ = ("code", "reason")
+    __slots__ = ("by_caller", "code", "reason")
 
-    def __init__(self, code: int | None, reason: str = "") -> None:
-        """`reason` continues the name of the action: "did not end within …"."""
+    def __init__(self, code: int | None, reason: str = "", *, by_caller: bool = False) -> None:
+        """`reason` continues the name of the action: "did not end within …".
+
+        `by_caller`: a signal has told us to end.
+        """
         self.code = code
         self.reason = reason
+        self.by_caller = by_caller
 
 
 def supervise(
@@ -77,10 +81,10 @@ def supervise(
             until, unless = began + limit, None
             continue
         os.kill(worker, signal.SIGKILL)
-        why = f"did not end within {time.monotonic() - began:.1f} s"
         if heard is not None:
-            why = f"was ended by signal {heard.si_signo}"
-        return Outcome(None, f"{why}{_last(lines)}")
+            why = f"was ended by signal {heard.si_signo}{_last(lines)}"
+            return Outcome(None, why, by_caller=True)
+        return Outcome(None, f"did not end within {time.monotonic() - began:.1f} s{_last(lines)}")
     if os.WIFSIGNALED(status):
         lines += _said(said)
         return Outcome(None, f"was killed by signal {os.WTERMSIG(status)}{_last(lines)}")

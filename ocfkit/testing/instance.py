@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 
 from ocfkit import dispatch
 from ocfkit.agent import Agent
+from ocfkit.daemon import Daemon
 from ocfkit.deadline import Deadline
 from ocfkit.environment import Environment, reserve
 from ocfkit.errors import DeadlineError
 from ocfkit.interrupt import interrupted_at
+from ocfkit.linux import process
+from ocfkit.linux.process import Identity
 from ocfkit.log import Log
 from ocfkit.metadata import metadata
 from ocfkit.testing.called import Timing, Variables, environment, type_of
@@ -29,6 +32,9 @@ from ocfkit.testing.outcome import Outcome
 
 if TYPE_CHECKING:
     from ocfkit.metadata import Profile
+
+_PATIENCE = 10.0
+"""Seconds for a process to be what a signal makes of it."""
 
 
 class Node:
@@ -128,6 +134,40 @@ class Instance:
     def cluster(self) -> FakeCluster:
         """The cluster as this instance sees it."""
         return self.node.cluster.on(self.node.cluster.node, self.name)
+
+    # --- its process ------------------------------------------------------------------------------
+
+    def main_process(self) -> Identity:
+        """Return the process of an instance of a `Daemon`; raises LookupError when none runs."""
+        if not issubclass(self.cls, Daemon):
+            raise TypeError(f"{self.cls.__name__} is no Daemon")
+        called = self._called("monitor")
+        log = _Kept(called, type_of(self.cls))
+        found = self.cls(type_of(self.cls), called, log, Deadline.after(_PATIENCE)).main_process()
+        if found is None:
+            raise LookupError(f"no process of {self.name} runs")
+        return found
+
+    def suspend(self) -> Identity:
+        """Send SIGSTOP to its process, and return when it has stopped."""
+        found = self.main_process()
+        found.send(signal.SIGSTOP)
+        until = time.monotonic() + _PATIENCE
+        while (stat := found.stat()) and stat.state not in process.STOPPED:
+            if time.monotonic() > until:
+                raise TimeoutError(f"process {found.pid} does not stop, its state is {stat.state}")
+            time.sleep(0.005)
+        return found
+
+    def kill(self) -> Identity:
+        """Send SIGKILL to its process, and return when it has ended."""
+        found = self.main_process()
+        found.send(signal.SIGKILL)
+        if not found.wait(_PATIENCE):
+            raise TimeoutError(f"process {found.pid} does not end")
+        return found
+
+    # --- actions ----------------------------------------------------------------------------------
 
     def start(self, *, timeout: Timing | None = None) -> Outcome:
         """Start it."""
@@ -230,11 +270,11 @@ class Instance:
         self,
         action: str,
         *,
-        level: int,
-        interval: Timing | None,
-        timeout: Timing | None,
-        meta: Mapping[str, str] | None,
-        env: Variables | None,
+        level: int = 0,
+        interval: Timing | None = None,
+        timeout: Timing | None = None,
+        meta: Mapping[str, str] | None = None,
+        env: Variables | None = None,
     ) -> Environment:
         return Environment(
             environment(

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from ocfkit.linux import process
 from ocfkit.linux.namespaces import prctl
 from ocfkit.linux.process import Identity
-from ocfkit.search import family
 
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 _PATIENCE = 10.0
@@ -39,7 +38,8 @@ class Leftovers:
         try:
             yield
         finally:
-            self._known |= _with_descendants(_children() - before)
+            left = _children() - before
+            self._known |= left | _with_descendants(left)
             self._bury()
 
     def close(self) -> list[str]:
@@ -57,13 +57,19 @@ class Leftovers:
         return told
 
     def _living(self) -> list[Identity]:
-        """Them, and the sessions that they lead."""
-        found: dict[int, Identity] = {}
-        boot = process.boot()
-        for pid, start in self._known:
-            for each in family(Identity(pid, start, boot), include_first=True):
-                found[each.pid] = each
-        return [each for _, each in sorted(found.items()) if each.stat() is not None]
+        """Those that have not ended, with the sessions that they led and all that descends."""
+        everybody = _everybody()
+        taken = {each.pid for each in everybody if _name(each) not in self._known}
+        # a session keeps its leader's pid from being given to another (credentials(7))
+        sessions = {pid for pid, _ in self._known} - taken
+        members = {_name(each) for each in everybody if each.session in sessions}
+        found: list[Identity] = []
+        for pid, start in sorted(_with_descendants(self._known | members)):
+            with suppress(OSError):  # gone meanwhile
+                living = process.identify(pid)
+                if living.start == start and living.stat() is not None:
+                    found.append(living)
+        return found
 
     def _bury(self) -> None:
         """Collect those that have ended, and no others: a test may have children of its own."""
@@ -72,18 +78,23 @@ class Leftovers:
                 os.waitpid(pid, os.WNOHANG)
 
 
+def _name(stat: process.Stat) -> tuple[int, int]:
+    """Pid and start time, which no other process has."""
+    return (stat.pid, stat.start)
+
+
 def _children() -> set[tuple[int, int]]:
-    """Pid and start time of each child of ours."""
-    return {(each.pid, each.start) for each in _everybody() if each.ppid == os.getpid()}
+    """All children of ours."""
+    return {_name(each) for each in _everybody() if each.ppid == os.getpid()}
 
 
 def _with_descendants(found: set[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Them and all that descends from them."""
+    """What is there of them, and all that descends from it."""
     everybody = _everybody()
-    pids = {pid for pid, _ in found}
+    pids = {each.pid for each in everybody if _name(each) in found}
     while more := {each.pid for each in everybody if each.ppid in pids} - pids:
         pids |= more
-    return found | {(each.pid, each.start) for each in everybody if each.pid in pids}
+    return {_name(each) for each in everybody if each.pid in pids}
 
 
 def _everybody() -> list[process.Stat]:

@@ -71,4 +71,4 @@ def test_a_port_that_is_taken_is_told_with_who_has_it(ocf: Node) -> None:
         port = taken.getsockname()[1]
         started = ocf(Web, port=port).start()
     assert started.code == 1
-    assert f"listens on {port}" in started.reason
+    assert f"listens on port {port}" in started.reason

@@ -122,7 +122,7 @@ def _action(element: ET.Element) -> Action:
         name=said.pop("name"),
         timeout=round(seconds(said.pop("timeout")) * 1000),
         interval=None if interval is None else round(seconds(interval) * 1000),
-        **said,  # type: ignore[arg-type]  # depth and role, or it is one too many
+        **said,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import itertools
 import os
 import signal
 import subprocess
@@ -73,10 +74,8 @@ def wait_for_a_lock() -> None:
 
 
 def wait_in_c() -> None:
-    """Match what takes for ever, and hold the interpreter's lock meanwhile."""
-    import re
-
-    re.fullmatch("(a+)+b", "a" * 60)
+    """Loop in C, where neither another thread nor the handler of a signal has its turn."""
+    all(itertools.repeat(object=True))
 
 
 def be_suspended() -> None:
@@ -159,6 +158,14 @@ class StuckStop(Flag):
 
     def escalate(self) -> None:
         os.unlink(self.file)
+
+
+class SlowStop(StuckStop):
+    """Take one's time in the stop."""
+
+    @action
+    def stop(self) -> None:
+        sleep()
 
 
 class Forker(Flag):

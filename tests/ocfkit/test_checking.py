@@ -93,7 +93,7 @@ class TestRetries:
         cls = deep([ActionError("no")], retries=100, pause="200ms")
         outcome = ocf(cls).monitor(level=10, timeout=0.5)
         assert (outcome.code, outcome.reason) == (1, "no (depth 10: page comes back)")
-        assert outcome.duration < 0.5
+        assert outcome.duration < 5  # and not twenty
         assert 1 < len(vars(cls)["asked"]) < 4
 
     @pytest.mark.parametrize("answer", [DegradedError("slow"), DeadlineError("late")])

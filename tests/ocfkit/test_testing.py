@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -28,6 +29,7 @@ from ocfkit import (
     monitor,
     param,
 )
+from ocfkit.cluster import Cluster
 from ocfkit.linux import process
 from ocfkit.testing import FakeCluster, Instance, Node, Outcome, run, run_process
 from ocfkit.testing.instance import close_default
@@ -413,19 +415,24 @@ def alive(pid: int) -> bool:
         return False
 
 
+WAYS_TO_LITTER = ["child", "beside us", "orphan", "later", "silent"]
+
+
 class Litterer(Agent):
     """Start a process in the start, and forget about it in the stop."""
 
     file = param.path("Its pid.", required=True)
-    how = param.enum("How.", choices=["child", "orphan", "silent"], default="child")
+    how = param.enum("How.", choices=WAYS_TO_LITTER, default="child")
 
     @action
     def start(self) -> None:
         child = os.fork()
         if child == 0:
-            if self.how == "orphan" and os.fork():
+            if self.how in ("orphan", "later") and os.fork():
+                time.sleep(0.3 if self.how == "later" else 0)
                 os._exit(0)
-            os.setsid()
+            if self.how != "beside us":
+                os.setsid()
             with open(self.file, "w", encoding="ascii") as file:
                 file.write(str(os.getpid()))
             if self.how == "silent":
@@ -447,7 +454,7 @@ class Litterer(Agent):
 
 
 class TestLeftovers:
-    @pytest.mark.parametrize("how", ["child", "orphan", "silent"])
+    @pytest.mark.parametrize("how", WAYS_TO_LITTER)
     @pytest.mark.parametrize("call", [Instance.run, Instance.run_process])
     def test_a_process_that_is_left_is_told_and_killed(
         self, tmp_path: Path, how: str, call: Callable[[Instance, str], Outcome]
@@ -457,6 +464,10 @@ class TestLeftovers:
         assert call(node(Litterer, file=file, how=how), "start").code == 0
         pid = int(file.read_text())
         assert alive(pid)
+        until = time.monotonic() + 20
+        while process.stat(pid).ppid != os.getpid():
+            assert time.monotonic() < until
+            time.sleep(0.01)
         complaints = node.close()
         assert len(complaints) == 1
         assert complaints[0].startswith(f"process {pid} is left: ")
@@ -513,6 +524,27 @@ class TestLeftovers:
             os.kill(orphan, 9)
 
 
+class TestTheProcess:
+    def test_is_found_suspended_and_killed(self, ocf: Node) -> None:
+        thing = ocf(Sleeper)
+        assert thing.start().code == 0
+        found = thing.main_process()
+        assert process.command_line(found.pid)[1:] == ["1001001"]
+        assert thing.suspend().pid == found.pid
+        assert thing.monitor().code == 1
+        thing.kill()
+        assert found.stat() is None
+        assert thing.monitor().code == 7
+
+    def test_of_what_does_not_run_is_none(self, ocf: Node) -> None:
+        with pytest.raises(LookupError, match="no process of thing runs"):
+            ocf(Sleeper, instance="thing").kill()
+
+    def test_is_for_daemons(self, ocf: Node) -> None:
+        with pytest.raises(TypeError, match="Typed is no Daemon"):
+            ocf(Typed).suspend()
+
+
 class TestTheDefaultNode:
     def test_remembers_from_call_to_call(self) -> None:
         assert run(Sleeper, "start").code == 0
@@ -544,9 +576,21 @@ class TestTheDefaultNode:
         assert not Path(Thing.where[0]).parent.exists()
 
 
+def pytest_in(folder: Path, file: str) -> subprocess.CompletedProcess[str]:
+    """Run a file of tests as its author would, with nothing of ours but the plugin."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "ocfkit.testing.plugin", file],
+        cwd=folder,
+        env={"PYTHONPATH": f"{ROOT}:{folder}", "PATH": os.defpath},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
 class TestPlugin:
     def ran(self, tmp_path: Path, text: str) -> tuple[int, str]:
-        """Run a file of tests as their author would, with nothing of ours but the plugin."""
         (tmp_path / "thing.py").write_text(
             textwrap.dedent(
                 """
@@ -562,15 +606,7 @@ class TestPlugin:
             )
         )
         (tmp_path / "test_thing.py").write_text("from thing import Thing\n" + textwrap.dedent(text))
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "ocfkit.testing.plugin", "test_thing.py"],
-            cwd=tmp_path,
-            env={"PYTHONPATH": f"{ROOT}:{tmp_path}", "PATH": os.defpath},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        done = pytest_in(tmp_path, "test_thing.py")
         return done.returncode, done.stdout
 
     def test_gives_an_author_his_fixtures(self, tmp_path: Path) -> None:
@@ -649,6 +685,30 @@ class TestPlugin:
             [sys.executable, "-ISc", code], capture_output=True, text=True, check=False
         )
         assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+class TestDocumentation:
+    PAGE = ROOT / "docs/how-to/test-an-agent.md"
+    REFERENCE = ROOT / "docs/reference/testing.md"
+
+    def blocks(self) -> list[str]:
+        return re.findall(r"```python\n(.*?)```", self.PAGE.read_text("utf-8"), re.DOTALL)
+
+    def test_every_test_of_the_page_passes(self, tmp_path: Path) -> None:
+        (tmp_path / "web.py").write_bytes((ROOT / "examples/web.py").read_bytes())
+        (tmp_path / "test_web.py").write_text("\n".join(self.blocks()))
+        done = pytest_in(tmp_path, "test_web.py")
+        passed = "\n".join(self.blocks()).count("\ndef test_")
+        assert passed >= 8
+        assert f"{passed} passed" in done.stdout, done.stdout
+        assert done.returncode == 0
+
+    @pytest.mark.parametrize("cls", [Node, Instance, Outcome, FakeCluster])
+    def test_every_public_name_is_in_the_reference(self, cls: type) -> None:
+        text = self.REFERENCE.read_text("utf-8")
+        names = {name for name in vars(cls) if not name.startswith("_")}
+        names -= set(vars(Cluster)) | {"seen_by", "trouble", "cls", "node", "leftovers"}
+        assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
 
 
 class TestUnittest:
