@@ -41,7 +41,7 @@ ALWAYS = {
     *("ocfkit.environment", "ocfkit.errors", "ocfkit.exitcodes", "ocfkit.kinds", "ocfkit.log"),
     *("ocfkit.mistakes", "ocfkit.params", "ocfkit.runtime"),
 }
-TO_ACT = {"ocfkit.deadline", "ocfkit.dispatch", "ocfkit.supervise"}
+TO_ACT = {"ocfkit.deadline", "ocfkit.dispatch", "ocfkit.looking", "ocfkit.supervise"}
 OF_A_DAEMON = {"ocfkit.daemon", "ocfkit.linux", "ocfkit.linux.process", "select"}
 
 
