@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 from pathlib import Path
 
@@ -58,7 +56,7 @@ def test_a_second_start_starts_nothing(web: Instance) -> None:
 
 
 def test_a_suspended_server_is_a_failure_and_can_be_stopped(web: Instance) -> None:
-    os.kill(pid_of(web), signal.SIGSTOP)
+    web.suspend()
     seen = web.monitor()
     assert (seen.code, "is suspended" in seen.reason) == (1, True)
     assert web.stop().code == 0
