@@ -34,8 +34,7 @@ _ocfkit() {
     while IFS= read -r line; do
         COMPREPLY+=("${line%%$'\\t'*}")
     done < <("${COMP_WORDS[0]}" __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
-    [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
-    return 0
+    [[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace 2>/dev/null || :
 }
 complete -o default -F _ocfkit ocfkit
 """

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ocfkit import programs
 from ocfkit.catalogue import package_folders
 from ocfkit.commands.arguments import WrongCallError
 from ocfkit.launchers import why_no_shebang
 from ocfkit.linux import proc
 from ocfkit.linux.proc import Credentials, Ended
-from ocfkit.programs import PATH
 
 OLDEST = (3, 11)
 
@@ -33,13 +32,13 @@ class Interpreter:
 
     def run(self, *words: str, credentials: Credentials | None = None) -> Ended:
         """Run it to its end, for at most a minute."""
-        env = {"PATH": PATH}
+        env = {"PATH": programs.PATH}
         return proc.run([self.path, *words], env=env, deadline=_PATIENCE, credentials=credentials)
 
 
 def find(word: str) -> Interpreter:
     """The interpreter that a path or a name means; raises WrongCallError where it is unusable."""
-    path = shutil.which(word) if os.sep not in word else os.path.abspath(word)
+    path = programs.find(word) if os.sep not in word else os.path.abspath(word)
     if path is None:
         raise WrongCallError(f"there is no program {word}")
     wrong = why_no_shebang(path)

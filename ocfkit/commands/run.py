@@ -233,11 +233,6 @@ def _milliseconds(time_: float) -> str:
 _PATIENCE = 2.0
 """Seconds for an action that was interrupted to say so."""
 
-_GRACE = 0.2
-"""Seconds for the last lines of an action that has ended. A daemon that it leaves behind may hold
-its standard error for ever.
-"""
-
 
 @dataclass(frozen=True)
 class Ended:
@@ -283,8 +278,9 @@ class Call:
             if not self._listen(limit):
                 raise LateError
         except KeyboardInterrupt:
-            self._child.send_signal(signal.SIGINT)
-            self._listen(_PATIENCE)
+            if self._child.poll() is None:
+                self._child.send_signal(signal.SIGINT)
+                self._listen(_PATIENCE)
             if self._reason:
                 print(f"reason: {self._reason}", flush=True)
             raise
@@ -302,9 +298,11 @@ class Call:
         return self._child.stderr
 
     def _listen(self, limit: float) -> bool:
-        """Pass on what it says until it ends; False when time is over before."""
+        """Pass on what it says until it ends; False when time is over before.
+
+        A daemon that it leaves behind may hold its standard error for ever, and is not waited for.
+        """
         until = time.monotonic() + limit
-        ended = False
         watched = os.pidfd_open(self._child.pid)
         stderr = self._stderr.fileno()
         poll = select.poll()
@@ -319,13 +317,10 @@ class Call:
                     if not said:
                         poll.unregister(stderr)
                 elif watched in ready:
-                    return True
-                if watched in ready and not ended:
-                    ended = True
-                    until = min(until, time.monotonic() + _GRACE)
+                    break
         finally:
             os.close(watched)
-        return ended
+        return self._child.poll() is not None
 
     def _take(self, said: bytes) -> None:
         *lines, self._rest = (self._rest + said).split(b"\n")

@@ -95,8 +95,8 @@ def write(path: Path, text: str = FLAG) -> Path:
 
 @contextmanager
 def public_folder() -> Generator[Path]:
-    """A folder that even nobody may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="ocfkit-"))
+    """A folder that even nobody may enter; a TMPDIR may lie in somebody's home."""
+    folder = Path(tempfile.mkdtemp(prefix="ocfkit-", dir="/tmp"))
     folder.chmod(0o755)
     try:
         yield folder

@@ -235,7 +235,9 @@ class TestWrite:
         assert launchers.write(place, "web", TEXT) == "replaced"
         assert os.access(place.path("web"), os.X_OK)
 
-    @pytest.mark.parametrize("what", ["file", "link", "dangling", "folder", "mark elsewhere"])
+    @pytest.mark.parametrize(
+        "what", ["file", "link", "dangling", "folder", "no mark", "mark elsewhere"]
+    )
     def test_leaves_alone_what_is_not_ours(self, place: Place, tmp_path: Path, what: str) -> None:
         path = Path(place.path("web"))
         path.parent.mkdir(parents=True)
@@ -250,6 +252,8 @@ class TestWrite:
                 path.symlink_to(other)
             case "folder":
                 path.mkdir()
+            case "no mark":
+                path.write_text(TEXT.replace("# Written by `ocfkit install`", "# Mine"))
             case _:
                 path.write_text(f"#!/bin/sh\n\n{TEXT}")
         before = path.lstat()

@@ -109,13 +109,13 @@ class TestBash:
         if pid == 0:
             env = {"PATH": f"{shell}/bin:/usr/bin:/bin", "TERM": "dumb", "PS1": "> "}
             os.chdir(shell)
-            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], env)  # noqa: S606, S607
+            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], env)  # noqa: S606
         try:
             os.write(terminal, b'bind "set bell-style none"; eval "$(ocfkit completion bash)"\n')
             os.write(terminal, b"echo rea''dy\n")
             read_until(terminal, "ready")
-            os.write(terminal, b"ocfkit run flagsh\tmon\t-p mod\t")
-            read_until(terminal, "ocfkit run flagship.py monitor -p mode=")
+            os.write(terminal, b"ocfkit run flagsh\tmon\t-p mod\tfast")
+            read_until(terminal, "ocfkit run flagship.py monitor -p mode=fast")
         finally:
             os.close(terminal)
             os.waitpid(pid, 0)

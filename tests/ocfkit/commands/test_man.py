@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ocfkit.commands.man import escaped, text
 from tests.ocfkit.command import ROOT, ocfkit, write
+from tests.ocfkit.commands.described import NASTY
 
 PLAIN = {
     "\\(rs": "\\",
@@ -65,27 +66,6 @@ def test_what_is_indented_or_a_list_stays_as_it_is() -> None:
         "End.",
     ]
 
-
-NASTY = '''\
-from ocfkit import *
-
-class Nasty(Agent):
-    """.TH "one" \\\\fBtwo\\\\n(.x 'three'. Four & <five>
-
-    .SH no heading
-    'nor a request \\\\" nor a comment
-    日本語の説明文はとても長くて、空白がまったくありませんので、行を分けることが難しいです。
-    """
-
-    a = param.string(".desc", default="\\\\\\"'.x", required=False)
-    b = param.enum("'one", choices=["日本", "-x"], default="日本", deprecated=".old", replaced_by="a")
-    c = param.string("Needed.", required=True)
-    def start(self): pass
-    def stop(self): pass
-    def monitor(self): return STOPPED
-    def promote(self): pass
-    def demote(self): pass
-'''
 
 PAGE = r"""
 .TH OCF_ACME_NASTY 7 2001-09-09 "ocfkit VERSION" "OCF resource agents"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import ocfkit as package
 from ocfkit import catalogue
 from ocfkit.__main__ import main
 from tests.ocfkit.command import ROOT, ocfkit
@@ -122,7 +123,9 @@ def test_a_name_that_would_not_work_is_refused(
 @pytest.mark.parametrize("name", ["agent", "daemon", "state", "_", "web2", "webD", "main", "param"])
 def test_any_other_name_works(tmp_path: Path, name: str, kind: str) -> None:
     assert main(["new", name, kind, "--dir", str(tmp_path)], {}) == 0
-    assert catalogue.find(f"{tmp_path}/{name}.py").name == name
+    found = catalogue.find(f"{tmp_path}/{name}.py")
+    assert found.name == name
+    assert found.cls.__name__ not in package.__all__  # what it imports
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -49,11 +49,13 @@ class Noisy(Agent):
         if self.how == "killed":
             os.kill(os.getppid(), signal.SIGKILL)
             os._exit(0)
-        if self.how == "daemon" and not os.fork():
+        if self.how in ("silent", "chatty") and not os.fork():
             os.setsid()
             with open(os.environ["HA_RSCTMP"] + "/pid", "w") as file:
                 print(os.getpid(), file=file)
-            time.sleep(60)
+            while self.how == "chatty":
+                os.write(2, b"chatter\\n")
+            time.sleep(120)
         if self.how == "fails":
             raise ActionError("it says <no> & 日本")
         return STOPPED if self.how == "stopped" else RUNNING
@@ -95,9 +97,7 @@ class TestOutcome:
             *(f"{what}: 0 (success)\n" for what in life[1:]),
         ]
 
-    def test_has_the_reason_apart_from_the_log(
-        self, noisy: Noisy
-    ) -> None:
+    def test_has_the_reason_apart_from_the_log(self, noisy: Noisy) -> None:
         done = noisy("fails")
         assert done.returncode == 1
         assert summary(done.stdout) == ("monitor: 1 (generic error)\nreason: it says <no> & 日本\n")
@@ -123,39 +123,36 @@ class TestOutcome:
         assert done.stdout.endswith("</resource-agent>\n")
         assert summary(done.stderr) == "meta-data: 0 (success)\n"
 
-    def test_of_an_agent_that_is_late_says_what_it_waited_for(
-        self, noisy: Noisy
-    ) -> None:
+    def test_of_an_agent_that_is_late_says_what_it_waited_for(self, noisy: Noisy) -> None:
         done = noisy("hang", "--timeout", "1s")
         assert done.returncode == 1
         assert re.search(r"reason: monitor did not end within .*Godot", done.stdout)
 
-    def test_of_an_agent_that_does_not_answer_is_a_failure(
-        self, noisy: Noisy
-    ) -> None:
+    def test_of_an_agent_that_does_not_answer_is_a_failure(self, noisy: Noisy) -> None:
         began = time.monotonic()
         done = noisy("load", "--timeout", "500ms")
         assert done.returncode == 1
         assert done.stderr == "ocfkit: monitor did not answer within 500ms, and was killed\n"
         assert time.monotonic() - began < 20
 
-    def test_of_an_agent_that_is_killed_is_a_failure(
-        self, noisy: Noisy
-    ) -> None:
+    def test_of_an_agent_that_is_killed_is_a_failure(self, noisy: Noisy) -> None:
         done = noisy("killed", "--interval", "0")
         assert done.returncode == 1
         assert "ocfkit: monitor was killed by signal 9" in done.stderr
 
-    def test_does_not_wait_for_a_daemon_that_holds_standard_error(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("how", ["silent", "chatty"])
+    def test_does_not_wait_for_a_daemon_that_holds_standard_error(
+        self, tmp_path: Path, how: str
+    ) -> None:
         write(tmp_path / "noisy.py", NOISY)
         child = subprocess.Popen(
-            argv("run", tmp_path / "noisy.py", "monitor", "-p", "how=daemon"),
+            argv("run", tmp_path / "noisy.py", "monitor", "-p", f"how={how}", "--timeout", "2min"),
             env={"HA_RSCTMP": str(tmp_path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         try:
-            assert child.wait(30) == 0  # it would have to wait for a minute
+            assert child.wait(30) == 0  # it would have to wait for two minutes
         finally:
             assert child.stdout is not None
             child.stdout.close()
@@ -163,22 +160,16 @@ class TestOutcome:
 
 
 class TestCall:
-    def test_says_level_interval_timeout_and_instance(
-        self, noisy: Noisy
-    ) -> None:
+    def test_says_level_interval_timeout_and_instance(self, noisy: Noisy) -> None:
         words = ["--level", "10", "--interval", "1min", "--timeout", "1.5s", "--instance", "db:1"]
         assert noisy("quiet", *words).stderr == (
             "level 10 interval 60.0 timeout 1.5 instance db probe False\n"
         )
 
-    def test_with_the_interval_0_is_a_probe(
-        self, noisy: Noisy
-    ) -> None:
+    def test_with_the_interval_0_is_a_probe(self, noisy: Noisy) -> None:
         assert "probe True" in noisy("quiet", "--interval", "0").stderr
 
-    def test_leaves_the_callers_environment_behind(
-        self, noisy: Noisy
-    ) -> None:
+    def test_leaves_the_callers_environment_behind(self, noisy: Noisy) -> None:
         env = {"SECRET": CANARY, "OCF_RESKEY_how": "fails", "HA_debug": "1", "PYTHONPATH": "/x"}
         done = noisy("environment", env=env)
         assert done.returncode == 0

@@ -10,32 +10,7 @@ from ocfkit import catalogue
 from ocfkit.commands import show
 from ocfkit.metadata import metadata
 from tests.ocfkit.command import ROOT, ocfkit, write
-
-RICH = '''\
-from ocfkit import *
-
-class Rich(Agent):
-    """Have everything.
-
-    The rest at length.
-    """
-    version = "2.3"
-    name_ = param.string("A name.\\n\\nAnd more of it.", required=True, name="name", unique="who")
-    port = param.port("A port.", default=80, unique="who", reloadable=True)
-    alone = param.duration("A time.", default="90s", minimum=1, unique="alone")
-    key = param.secret("A key.", default=None)
-    old = param.boolean("Old.", default=False, deprecated="It does nothing.", replaced_by="key")
-    def start(self): pass
-    def stop(self): pass
-    def monitor(self): return STOPPED
-    def promote(self): pass
-    def demote(self): pass
-    def reload_agent(self): pass
-    @monitor.depth(10, retries=1, tolerate=2, role="Promoted", interval="31s")
-    def page_comes_back(self): pass
-    @monitor.depth(20, retries=3, pause="500ms", interval="1min", timeout="1min")
-    def select_works(self): pass
-'''.replace("    @monitor", "    monitor = action(monitor)\n    @monitor", 1)
+from tests.ocfkit.commands.described import RICH
 
 PAGE = """\
 rich_one: Have everything.
