@@ -42,9 +42,13 @@ class Agent:
 
     declaration: ClassVar[Declaration]
 
+    is_abstract: ClassVar[bool] = True
+    """Whether it is only derived from."""
+
     def __init_subclass__(cls, *, abstract: bool = False, **options: object) -> None:
         """Gather what the class declares; raises DeclarationError with all that is wrong."""
         super().__init_subclass__(**options)
+        cls.is_abstract = abstract
         cls.declaration = Declaration(cls)
         wrong = [] if abstract else mistakes(cls.declaration)
         if wrong:

@@ -24,7 +24,6 @@ import ocfkit
 from ocfkit.agent import Agent
 from ocfkit.errors import DeclarationError
 from ocfkit.log import one_line, text_of
-from ocfkit.mistakes import mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -269,7 +268,7 @@ def _only(module: ModuleType, what: str) -> type[Agent]:
     """The one agent of a module."""
     values: list[Any] = list(vars(module).values())
     mine = [each for each in values if _is_agent(each) and each.__module__ == module.__name__]
-    agents = [each for each in dict.fromkeys(mine) if not mistakes(each.declaration)]
+    agents = [each for each in dict.fromkeys(mine) if not each.is_abstract]
     if not agents:
         raise AgentError(f"{what} holds no agent: a class that is derived from Agent or Daemon")
     if len(agents) > 1:
@@ -287,7 +286,6 @@ def _named(module: ModuleType, wanted: str, what: str) -> type[Agent]:
         hint = f"; did you mean {near}?" if near else ""
         fault = f"{what} has no agent {wanted}" if found is None else f"{wanted} is no agent"
         raise AgentError(f"{fault}{hint}")
-    wrong = mistakes(found.declaration)
-    if wrong:
-        raise AgentError(*(f"{wanted} is no agent: {sentence}" for sentence in wrong))
+    if found.is_abstract:
+        raise AgentError(f"{wanted} is no agent: it is only derived from")
     return found

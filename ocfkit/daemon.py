@@ -1,7 +1,8 @@
 """An agent for a program that runs all the time: an author says which, and what proves it works.
 
-The process is told by pid and start time, from a record that its start has left; without a record
-it is looked for. It is never told by a pid alone, and nothing is ever killed that is not it.
+Its main process is told by pid and start time, from a record that its start has left; without a
+record it is looked for. It is never told by a pid alone, and nothing is ever killed that is not of
+this instance.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ import time
 
 from ocfkit.actions import action
 from ocfkit.agent import Agent
-from ocfkit.errors import ActionError, ConfigurationError, InstallationError
+from ocfkit.errors import (
+    ActionError,
+    DeclarationError,
+    InstallationError,
+    PrivilegeError,
+    told,
+)
 from ocfkit.exitcodes import RUNNING, STOPPED
 from ocfkit.linux import process
 from ocfkit.linux.process import Identity
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from typing import ClassVar, TypeVar
 
     from ocfkit.exitcodes import State
+    from ocfkit.search import Found, Place
 
     T = TypeVar("T")
 else:
@@ -31,8 +39,11 @@ else:
 _STUCK = 5.0
 """Seconds in uninterruptible sleep, seen without a break, from which a process counts as stuck."""
 
-_WORKERS_GRACE = 2.0
-"""Seconds that a daemon's other processes have to end after it."""
+_GRACE = 2.0
+"""Seconds that other processes have to end after the main one, and again when they are asked to."""
+
+_TO_SAY_IT = 0.1
+"""Seconds before the end of a stop in which is said what does not end."""
 
 
 class Daemon(Agent, abstract=True):
@@ -48,6 +59,12 @@ class Daemon(Agent, abstract=True):
 
     stop_signal: ClassVar[int] = signal.SIGTERM
     """What asks it to end."""
+
+    def __init_subclass__(cls, *, abstract: bool = False, **options: object) -> None:
+        """See Agent; raises DeclarationError besides where there is no command."""
+        super().__init_subclass__(abstract=abstract, **options)
+        if not abstract and cls.command is Daemon.command:
+            raise DeclarationError(cls.__name__, ["it has no method command"])
 
     def command(self) -> Sequence[str]:
         """The program and its arguments. No secret may be among them."""
@@ -66,15 +83,22 @@ class Daemon(Agent, abstract=True):
         return "/"
 
     def writes_to(self) -> str:
-        """A file to append its standard output and error to. It grows without limit."""
+        """A file to append its standard output and error to. It grows without limit.
+
+        What one that `forks` says until it is in the background is part of a reason instead.
+        """
         return "/dev/null"
 
     def pid_in(self) -> str | None:
         """Where the program itself writes its pid, if it does."""
         return None
 
-    def listens_on(self) -> int | str | None:
-        """A TCP port or the path of a unix socket that only this instance can have."""
+    def listens_on(self) -> Place | None:
+        """Where only this instance can listen.
+
+        A TCP port; an address with a port, where another instance may have the port on another
+        address; or the path of a unix socket.
+        """
         return None
 
     settle: ClassVar[float] = 0.5
@@ -87,69 +111,53 @@ class Daemon(Agent, abstract=True):
     @action
     def start(self) -> None:
         """Run the command."""
-        from ocfkit.search import MARK  # not in a healthy monitor
-
         argv = self._argv()
         self._require_free_place()
         self._began = time.monotonic()
-        mark = {MARK: self._mark()}
         if self.forks:
-            ended = self.run(argv, env={**self.variables(), **mark}, user=self.runs_as())
-            if ended.code:
-                said = (ended.stderr or ended.stdout).strip().splitlines()[-1:]
-                raise ActionError(": ".join([f"{argv[0]} exited with code {ended.code}", *said]))
-            return
-        from ocfkit.linux import proc  # not in a monitor
-        from ocfkit.programs import ENVIRONMENT, credentials_of
-
-        user = self.runs_as()
-        try:
-            self._child = proc.start(
-                argv,
-                env={**ENVIRONMENT, **self.variables(), **mark},
-                credentials=credentials_of(user) if user else None,
-                folder=self.runs_in(),
-                output=self.writes_to(),
-            )
-        except OSError as error:
-            raise InstallationError(f"{argv[0]} cannot be started: {error.strerror}") from error
-        self._adopt(process.identify(self._child))
+            self._run_into_the_background(argv)
+        else:
+            self._start_child(argv)
 
     @action
     def stop(self) -> None:
         """Ask it to end, and wait; then see to it that its other processes end too."""
-        main = self.main_process()
-        family = self._family(main)
+        found = self._all()
+        main, others = found.main, found.others
         if main is not None:
             self.log.info(f"stopping process {main.pid} with signal {self.stop_signal}")
-            main.send(self.stop_signal)
-            main.send(signal.SIGCONT)  # a suspended process gets no other signal before this one
+            _ask_to_end(main, self.stop_signal)
             self.doing(f"waiting for the end of process {main.pid}")
             if not main.wait(self.deadline.left()):
                 return
-        grace = self.deadline.within(_WORKERS_GRACE)
-        if not all(each.wait(grace.left()) for each in family):
-            self._kill(family)
+            others = self._wait_for_others(others)
+        for each in others:
+            self.log.info(f"stopping process {each.pid}, which belongs to it")
+            _ask_to_end(each, signal.SIGTERM)
+        self._kill(self._wait_for(others))
 
     def escalate(self) -> None:
-        """Kill it with all that belongs to it."""
-        main = self.main_process()
-        family = self._family(main)
-        self._kill([*([main] if main else []), *family])
+        """Kill it with all that belongs to it, and what they start meanwhile."""
+        while everything := _both(self._all()):
+            if self.deadline.over():
+                raise ActionError(f"{_named(everything)} still there")
+            self._kill(everything)
 
     @action
     def monitor(self) -> State:
         """Tell whether it runs, and is neither suspended nor stuck in the kernel."""
-        main = self.main_process()
+        main = self._known()
         if main is None:
-            left = self._family(None)
-            if left:
-                raise ActionError(f"its main process is gone, {_named(left)} still there")
+            found = self._search()
+            main = found.main
+            if main is None and found.others:
+                raise ActionError(f"it has no main process, {_named(found.others)} still there")
+        stat = main.stat() if main is not None else None
+        if main is None or stat is None:
             return STOPPED
-        stat = main.stat()
-        if stat is not None and stat.state in process.STOPPED:
+        if stat.state in process.STOPPED:
             raise ActionError(f"process {main.pid} is suspended (state {stat.state})")
-        if stat is not None and stat.state == process.UNINTERRUPTIBLE:
+        if stat.state == process.UNINTERRUPTIBLE:
             self._require_movement(main)
         if self._began is not None:
             self._require_settled(main)
@@ -157,25 +165,28 @@ class Daemon(Agent, abstract=True):
 
     def start_failure(self) -> str | None:
         """Tell whether the process that was started has ended."""
-        if self._child is None or self._began is None:
-            return None
-        pid, status = os.waitpid(self._child, os.WNOHANG)
-        if pid == 0:
+        if self._began is None:
             return None
         seconds = time.monotonic() - self._began
-        how = (
-            f"was killed by signal {os.WTERMSIG(status)}"
-            if os.WIFSIGNALED(status)
-            else f"exited with code {os.WEXITSTATUS(status)}"
-        )
-        self._child = None
-        return f"{self._argv()[0]} {how} after {seconds:.1f} s"
+        if self._child is not None:
+            pid, status = os.waitpid(self._child, os.WNOHANG)
+            if pid == 0:
+                return None
+            self._child = None
+            how = _in_words(status)
+            if how == "exited with code 0" and self.remains():
+                how += " and left others behind (is it one that forks?)"
+            return f"{self._argv()[0]} {how} after {seconds:.1f} s"
+        main = self._recorded()[0] if self.forks else None
+        if main is not None and main.stat() is None and self.remains() is False:
+            return f"process {main.pid} has ended after {seconds:.1f} s"
+        return None
 
     def remains(self) -> bool | None:
-        """Tell whether a process of this instance runs, as far as the record and marks show."""
+        """Tell whether a process of this instance runs; None when that cannot be told."""
         try:
-            return self.main_process() is not None or bool(self._family(None))
-        except ActionError:
+            return self._known() is not None or bool(_both(self._search()))
+        except (ActionError, OSError):
             return None
 
     def main_process(self) -> Identity | None:
@@ -184,19 +195,7 @@ class Daemon(Agent, abstract=True):
         One that something else has started is looked for and adopted. Raises ActionError when
         several could be it, or one cannot be told from a stranger.
         """
-        recorded = self._recorded()
-        if recorded is not None and recorded.stat() is not None:
-            return recorded
-        from ocfkit.search import Wanted, find_main  # only where the record does not tell
-
-        wanted = Wanted(
-            self._mark(), _told(self.command) or (), _told(self.pid_in), _told(self.listens_on)
-        )
-        self.doing("searching for its process")
-        found = find_main(wanted)
-        if found is not None:
-            self._adopt(found)
-        return found
+        return self._known() or self._search().main
 
     # --- while it starts -------------------------------------------------------------------------
 
@@ -206,13 +205,78 @@ class Daemon(Agent, abstract=True):
     _child: int | None = None
     """Its pid, where it is our child."""
 
+    def _argv(self) -> list[str]:
+        from ocfkit.programs import require  # not in a monitor
+
+        argv = [str(each) for each in self.command()]
+        self.refuse_secrets(argv)
+        return [require(argv[0]), *argv[1:]]
+
+    def _variables(self) -> dict[str, str]:
+        from ocfkit.programs import ENVIRONMENT
+        from ocfkit.search import MARK
+
+        given = {name: str(value) for name, value in self.variables().items()}
+        return {**ENVIRONMENT, **given, MARK: self._mark()}
+
+    def _start_child(self, argv: Sequence[str]) -> None:
+        from ocfkit.linux import proc
+        from ocfkit.programs import credentials_of
+        from ocfkit.search import MAIN
+
+        user = self.runs_as()
+        try:
+            self._child = proc.start(
+                argv,
+                env=self._variables(),
+                credentials=credentials_of(user) if user else None,
+                folder=self.runs_in(),
+                output=self.writes_to(),
+                pid_variable=MAIN,
+            )
+        except OSError as error:
+            raise _refusal(error, argv[0], user or "") from error
+        self._adopt(process.identify(self._child))
+
+    def _run_into_the_background(self, argv: Sequence[str]) -> None:
+        from ocfkit.linux import proc
+        from ocfkit.programs import credentials_of
+
+        user = self.runs_as()
+        self.doing(f"waiting until {argv[0]} is in the background")
+        ended = proc.run(
+            argv,
+            env=self._variables(),
+            deadline=self.deadline.left(),
+            credentials=credentials_of(user) if user else None,
+            folder=self.runs_in(),
+        )
+        said = (ended.stderr.strip() or ended.stdout.strip()).splitlines()[-1:]
+        if ended.timed_out:
+            how = f"did not go into the background within {ended.seconds:.1f} s"
+        elif ended.signal is not None:
+            how = f"was killed by signal {ended.signal}"
+        elif ended.code:
+            how = f"exited with code {ended.code}"
+        else:
+            return
+        raise ActionError(": ".join([f"{argv[0]} {how}", *said]))
+
     def _require_free_place(self) -> None:
         """Raise ActionError where somebody else listens already: he would answer in its place."""
+        from ocfkit.search import shown, who_listens
+
         place = self.listens_on()
-        holders = self._holders(place)
+        if place is None:
+            return
+        holders = who_listens(place)
+        if holders is None:
+            raise ActionError(f"somebody listens on {shown(place)}, and cannot be seen")
         if holders:
             pid = min(holders)
-            raise ActionError(f"process {pid} ({process.executable(pid)}) listens on {place}")
+            raise ActionError(
+                f"process {pid} ({process.executable(pid)}) listens on {shown(place)}"
+            )
 
     def _require_settled(self, main: Identity) -> None:
         """Raise ActionError until it listens, or has lived for a while."""
@@ -221,65 +285,90 @@ class Daemon(Agent, abstract=True):
             if time.monotonic() - (self._began or 0.0) < self.settle:
                 raise ActionError(f"process {main.pid} is younger than {self.settle:g} s")
             return
-        ours = {main.pid, *(each.pid for each in self._family(main))}
-        if not ours & self._holders(place):
-            raise ActionError(f"process {main.pid} does not listen on {place}")
+        from ocfkit.search import beside, shown, who_listens
 
-    @staticmethod
-    def _holders(place: int | str | None) -> set[int]:
-        from ocfkit.linux import sockets  # not in a monitor
+        ours = {each.pid for each in (main, *beside(main, self._mark()))}
+        if not ours & (who_listens(place) or set()):
+            raise ActionError(f"process {main.pid} does not listen on {shown(place)}")
 
-        if place is None:
-            return set()
-        inodes = sockets.listening(place) if isinstance(place, int) else sockets.bound(place)
-        return sockets.holders(inodes) or set()
+    # --- which processes they are -----------------------------------------------------------------
 
-    # --- the record -------------------------------------------------------------------------------
+    def _known(self) -> Identity | None:
+        """The main process that the record names, if it is still there."""
+        main, _group = self._recorded()
+        return main if main is not None and main.stat() is not None else None
 
-    def _recorded(self) -> Identity | None:
+    def _recorded(self) -> tuple[Identity | None, int]:
+        """The main process that the record names, and its process group."""
+        from ocfkit.records import identity_in  # not for meta-data
+
         try:
-            text = self.record().read()
-        except OSError as error:
-            raise ActionError(f"the record of the process: {error.strerror}") from error
-        words = text.split()
-        if len(words) != 3 or not (words[0].isdecimal() and words[1].isdecimal()):
-            return None
-        return Identity(int(words[0]), int(words[1]), words[2])
+            return identity_in(self.record().read())
+        except OSError as error:  # it is found without
+            self.log.debug(f"the record of its process: {told(error)}")
+            return None, 0
+
+    def _search(self) -> Found:
+        """Look at all processes of this machine, and adopt the main one if it is there."""
+        from ocfkit.search import Wanted, find_all  # only where the record does not tell
+
+        gone, group = self._recorded() if self._began is None else (None, 0)
+        wanted = Wanted(
+            self._mark(),
+            _said_by(self.command) or (),
+            _said_by(self.pid_in),
+            _said_by(self.listens_on),
+            gone=gone,
+            group=group,
+            record=self.record(),
+        )
+        self.doing("searching for its process")
+        found = find_all(wanted)
+        if found.main is not None:
+            self._adopt(found.main)
+        return found
+
+    def _all(self) -> Found:
+        """The main process and all that belongs to it."""
+        main = self._known()
+        if main is None:
+            return self._search()
+        from ocfkit.search import Found, beside
+
+        return Found(main, beside(main, self._mark()))
 
     def _adopt(self, main: Identity) -> None:
+        from ocfkit.records import identity_text
+
+        stat = main.stat()
         try:
-            self.record().write(f"{main.pid} {main.start} {main.boot}\n")
+            self.record().write(identity_text(main, stat.pgrp if stat is not None else 0))
         except OSError as error:  # it is found again without
-            self.log.debug(f"no record of process {main.pid}: {error}")
+            self.log.debug(f"no record of process {main.pid}: {told(error)}")
 
     def _mark(self) -> str:
-        return f"{self.name}:{self.instance}"
+        return f"{self.name}/{self.instance}"  # there is no slash in a name
 
-    # --- its processes ----------------------------------------------------------------------------
+    # --- while it stops ---------------------------------------------------------------------------
 
-    def _argv(self) -> list[str]:
-        from ocfkit.programs import find  # not in a monitor
+    def _wait_for_others(self, others: Sequence[Identity]) -> list[Identity]:
+        """Those that do not end by themselves, although the main process has."""
+        known = {(each.pid, each.start) for each in others}
+        later = [each for each in self._search().others if (each.pid, each.start) not in known]
+        return self._wait_for([*others, *later])
 
-        argv = [str(each) for each in self.command()]
-        self.refuse_secrets(argv)
-        program = find(argv[0])
-        if program is None:
-            raise InstallationError(f"there is no program {argv[0]} on this node")
-        return [program, *argv[1:]]
+    def _wait_for(self, processes: Sequence[Identity]) -> list[Identity]:
+        """Those that do not end for a while."""
+        grace = self.deadline.within(_GRACE)
+        return [each for each in processes if not each.wait(grace.left())]
 
-    def _family(self, main: Identity | None) -> list[Identity]:
-        """What else belongs to it: its session, or its descendants where it leads none."""
-        from ocfkit.search import family  # not in a healthy monitor
-
-        return family(main or self._recorded(), include_first=False)
-
-    def _kill(self, family: Sequence[Identity]) -> None:
-        for each in family:
+    def _kill(self, processes: Sequence[Identity]) -> None:
+        for each in processes:
             if each.send(signal.SIGKILL):
                 self.log.warning(f"killed process {each.pid}")
-        for each in family:
+        for each in processes:
             self.doing(f"waiting for the end of process {each.pid}, which was killed")
-            if not each.wait(self.deadline.left()):
+            if not each.wait(self.deadline.left() - _TO_SAY_IT):
                 stat = each.stat()
                 raise ActionError(
                     f"process {each.pid} does not end although it was killed"
@@ -297,19 +386,50 @@ class Daemon(Agent, abstract=True):
                 return
             limit.sleep(0.05)
         raise ActionError(
-            f"process {main.pid} has been in uninterruptible sleep (state D) for "
-            f"{time.monotonic() - began:.1f} s"
+            f"process {main.pid} is in uninterruptible sleep (state D), for "
+            f"{time.monotonic() - began:.1f} s now"
         )
 
 
-def _told(hook: Callable[[], T]) -> T | None:
-    """What an author's method says, where the parameters allow it to say anything."""
+def _said_by(hook: Callable[[], T]) -> T | None:
+    """What an author's method says, where parameters and files allow it to say anything."""
     try:
         return hook()
-    except ConfigurationError:
+    except (ActionError, OSError):
         return None
 
 
-def _named(family: Sequence[Identity]) -> str:
-    pids = ", ".join(str(each.pid) for each in family[:5])
-    return f"process {pids} is" if len(family) == 1 else f"{len(family)} others ({pids}) are"
+def _ask_to_end(one: Identity, number: int) -> None:
+    one.send(number)
+    one.send(signal.SIGCONT)  # a suspended process gets no other signal before this one
+
+
+def _refusal(error: OSError, program: str, user: str) -> ActionError:
+    """Why the kernel did not start it: for what passes, or for what is missing on this node."""
+    from errno import EAGAIN, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, ETXTBSY  # where it has failed
+
+    if error.errno in (EAGAIN, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, ETXTBSY):
+        return ActionError(f"{program} cannot be started now: {told(error)}")
+    if error.filename is None:
+        return PrivilegeError(f"{program} cannot be started as {user}: {error.strerror}")
+    what = error.strerror if error.filename == program else told(error)
+    whose = f" as {user}" if user else ""
+    return InstallationError(f"{program} cannot be started{whose}: {what}")
+
+
+def _in_words(status: int) -> str:
+    """How a process ended, from what waitpid(2) says."""
+    if os.WIFSIGNALED(status):
+        return f"was killed by signal {os.WTERMSIG(status)}"
+    return f"exited with code {os.WEXITSTATUS(status)}"
+
+
+def _both(found: Found) -> list[Identity]:
+    return [*([found.main] if found.main is not None else []), *found.others]
+
+
+def _named(processes: Sequence[Identity]) -> str:
+    pids = ", ".join(str(each.pid) for each in processes[:5])
+    if len(processes) == 1:
+        return f"process {pids} is"
+    return f"{len(processes)} processes ({pids}{', …' if len(processes) > 5 else ''}) are"

@@ -71,13 +71,13 @@ class Log:
 
     def crash(self, what: str, error: BaseException) -> None:
         """Tell of an error that nobody foresaw: one line for the operator, the rest for the log."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
         where = ""
-        if trace is not None:
-            file = os.path.basename(trace.tb_frame.f_code.co_filename)
-            where = f" ({file}, line {trace.tb_lineno})"
+        trace = error.__traceback__
+        while trace is not None:
+            file = trace.tb_frame.f_code.co_filename
+            if not file.startswith("<frozen"):  # of the import system: the line above it says more
+                where = f" ({os.path.basename(file)}, line {trace.tb_lineno})"
+            trace = trace.tb_next
         kind = type(error).__name__
         self.reason(f"error in the agent: {what}: {kind}: {text_of(error)}{where}")
         self.trace(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -60,17 +61,18 @@ def run(
     credentials: Credentials | None = None,
     stdin: bytes = b"",
     tail: int = 65536,
+    folder: str = "/",
 ) -> Ended:
     """Run to the end, or for `deadline` seconds; then the process group is killed.
 
-    The working directory is `/`. A command that cannot be executed ends with 126 or 127. Daemons
-    that it leaves behind keep its pipes and are not waited for.
+    A command that cannot be executed ends with 126 or 127. Daemons that it leaves behind keep its
+    pipes and are not waited for.
     """
     started = time.monotonic()
     pipes = [os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)]
     pid = os.fork()
     if pid == 0:
-        _become_or_exit(argv, env, credentials, stdin, [write for _, write in pipes])
+        _become_or_exit(argv, env, credentials, stdin, [write for _, write in pipes], folder=folder)
     for _, write in pipes:
         os.close(write)
     watched = os.pidfd_open(pid)
@@ -96,34 +98,50 @@ def start(
     credentials: Credentials | None = None,
     folder: str = "/",
     output: str = "/dev/null",
+    pid_variable: str = "",
 ) -> int:
     """Start a daemon in a session of its own and return its pid once it is past execve(2).
 
+    A variable of the name `pid_variable` tells it, and whoever reads its environment, its own pid:
+    what it forks inherits the variable, and can be told from it.
     Its standard output and error are appended to `output`, which is opened with the rights that
-    we have. Raises OSError when the program cannot be executed. It is a child of the caller, who
-    may ask waitpid(2) for its end, or end itself first.
+    we have. Raises OSError when the program cannot be executed; its filename is what the kernel
+    refused, the program or a folder or a file, and None for the credentials. It is a child of the
+    caller, who may ask waitpid(2) for its end, or end itself first.
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
-    appended = os.open(output, flags, 0o640)
+    appended = _appending_to(output)
     said, says = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
+        refusal = b"%d " % errno.EINVAL  # of execve(2)'s rules, for what is no OSError: a NUL
+        if pid_variable:
+            env = {**env, pid_variable: str(os.getpid())}
         try:
             _become(argv, env, credentials, b"", (appended, appended), keep=says, folder=folder)
         except OSError as failure:
-            os.write(says, b"%d" % (failure.errno or 0))
+            refusal = b"%d %s" % (failure.errno or 0, os.fsencode(failure.filename or ""))
         finally:
+            os.write(says, refusal)
             os._exit(127)
     os.close(says)
     os.close(appended)
     try:
-        refusal = os.read(said, 16)  # empty when execve(2) has closed the other end
+        refusal = os.read(said, 1 << 16)  # empty when execve(2) has closed the other end
     finally:
         os.close(said)
     if refusal:
         os.waitpid(pid, 0)
-        raise OSError(int(refusal), os.strerror(int(refusal)), argv[0])
+        number, _, filename = refusal.partition(b" ")
+        raise OSError(int(number), os.strerror(int(number)), os.fsdecode(filename) or None)
     return pid
+
+
+def _appending_to(path: str) -> int:
+    """Open a log whose folder may be another user's: what he puts there instead leads nowhere."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o640)  # a FIFO would wait for a reader
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _kill(leader: int) -> None:
@@ -139,10 +157,12 @@ def _become_or_exit(
     credentials: Credentials | None,
     stdin: bytes,
     outputs: Sequence[int],
+    *,
+    folder: str,
 ) -> NoReturn:
     code = 126
     try:
-        _become(argv, env, credentials, stdin, outputs)
+        _become(argv, env, credentials, stdin, outputs, folder=folder)
     except OSError as failure:
         os.write(2, f"{argv[0]}: {failure.strerror}\n".encode(errors="replace"))
         code = 127 if isinstance(failure, FileNotFoundError) else 126
@@ -167,8 +187,10 @@ def _become(
     # what we have inherited ourselves is not the command's business
     os.closerange(3, keep)
     os.closerange(keep + 1, 1 << 16)
-    for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
+    # nor what we, or whoever called us (nohup, say), ignore and block
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if credentials is not None:
         credentials.take()
     os.chdir(folder)

@@ -15,7 +15,7 @@ STOPPED = "Tt"
 """States of a process that is suspended by a signal or by a tracer (proc(5))."""
 
 DEAD = "ZXx"
-"""States of a process that runs no more, whether or not its parent has asked."""
+"""States of a thread that runs no more, whether or not its parent has asked."""
 
 UNINTERRUPTIBLE = "D"
 """State of a process that waits in the kernel, where no signal reaches it, SIGKILL neither."""
@@ -24,7 +24,7 @@ UNINTERRUPTIBLE = "D"
 class Stat:
     """The fields of /proc/PID/stat that tell processes apart (proc(5))."""
 
-    __slots__ = ("comm", "pgrp", "pid", "ppid", "session", "start", "state")
+    __slots__ = ("comm", "pgrp", "pid", "ppid", "session", "start", "state", "threads")
 
     def __init__(self, line: bytes) -> None:
         """Parse a line; the name may hold spaces and parentheses, so the last `)` ends it."""
@@ -37,8 +37,14 @@ class Stat:
         self.ppid = int(fields[1])
         self.pgrp = int(fields[2])
         self.session = int(fields[3])
+        self.threads = int(fields[17])
         self.start = int(fields[19])
         """Clock ticks since boot; with `pid` it names one process for ever."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more. The state is its first thread's, which others may outlive."""
+        return self.state in DEAD and self.threads < 2
 
 
 def stat(pid: int, proc: str = "/proc") -> Stat:
@@ -98,13 +104,17 @@ class Identity:
         self.boot = boot
 
     def stat(self) -> Stat | None:
-        """Its state now; None when it has ended, and its pid is free or another's."""
+        """Its state now; None when it has ended, and its pid is free or another's.
+
+        Raises PermissionError where /proc hides it from us (its mount option hidepid).
+        """
         try:
             now = stat(self.pid)
         except (FileNotFoundError, ProcessLookupError):
+            self._require_absence()
             return None
         same = now.start == self.start and self.boot == boot()
-        return now if same and now.state not in DEAD else None
+        return now if same and not now.ended else None
 
     def send(self, number: int) -> bool:
         """Send a signal to it and to no other; False when it has ended.
@@ -112,9 +122,8 @@ class Identity:
         The descriptor holds the process before its start time is compared, so that a pid that is
         given away in between is never hit (pidfd_send_signal(2)).
         """
-        try:
-            held = os.pidfd_open(self.pid)
-        except ProcessLookupError:
+        held = _hold(self.pid)
+        if held is None:
             return False
         try:
             if self.stat() is None:
@@ -128,18 +137,46 @@ class Identity:
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end; False when it is still there after that time."""
-        try:
-            held = os.pidfd_open(self.pid)
-        except ProcessLookupError:
+        held = _hold(self.pid)
+        if held is None:
             return True
         try:
-            if self.stat() is None:
-                return True
-            poll = select.poll()
-            poll.register(held, select.POLLIN)
-            return bool(poll.poll(max(0.0, seconds) * 1000))
+            return self.stat() is None or _has_ended(held, seconds)
         finally:
             os.close(held)
+
+    def _require_absence(self) -> None:
+        """Raise PermissionError when the pid is somebody's, although /proc does not show him."""
+        held = _hold(self.pid)
+        if held is None:
+            return
+        try:
+            if not _has_ended(held, 0.0) and not os.path.exists(f"/proc/{self.pid}"):
+                from errno import EACCES
+
+                raise PermissionError(EACCES, f"/proc hides process {self.pid}")
+        finally:
+            os.close(held)
+
+
+def _hold(pid: int) -> int | None:
+    """A descriptor of the process that has the pid; None when it is nobody's."""
+    try:
+        return os.pidfd_open(pid)
+    except (ProcessLookupError, OverflowError):  # no pid is so large
+        return None
+    except OSError as error:
+        from errno import EINVAL, ENOENT  # not where it is there
+
+        if error.errno in (EINVAL, ENOENT):  # it is a thread's now
+            return None
+        raise
+
+
+def _has_ended(held: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(held, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 def identify(pid: int) -> Identity:

@@ -85,7 +85,7 @@ class TestFiles:
         base = "from ocfkit import Agent\n\nclass Base(Agent, abstract=True):\n    pass\n\n"
         file = write(tmp_path / "flagship.py", base + FLAG)
         assert catalogue.find(str(file)).cls.__name__ == "Flag"
-        assert refusal(f"{file}:Base")[0].startswith("Base is no agent: it has no docstring")
+        assert refusal(f"{file}:Base")[0].startswith("Base is no agent: it is only derived from")
 
     def test_an_agent_that_is_imported_is_another_files(self, tmp_path: Path) -> None:
         write(tmp_path / "first_one.py")

@@ -75,5 +75,5 @@ def test_a_stranger_on_the_port_does_not_pass_for_the_server(lab: Machine) -> No
         forced("check"),
     )
     assert started.code == 1
-    assert "memcached) listens on 8081" in started.stdout
+    assert "memcached) listens on port 8081" in started.stdout
     assert checked.code == 7
