@@ -73,20 +73,22 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Load what is asked for, once."""
-    import sys
+if not TYPE_CHECKING:  # or checkers would believe in any name
 
-    if name not in __all__:
-        raise AttributeError(f"module 'ocfkit' has no attribute {name!r}")
-    home = next((home for home, names in _HOMES.items() if name in names.split()), "params")
-    module = f"ocfkit.{home}"
-    __import__(module)
-    found = sys.modules[module] if name == "param" else getattr(sys.modules[module], name)
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> object:
+        """Load what is asked for, once."""
+        import sys
+
+        if name not in __all__:
+            raise AttributeError(f"module 'ocfkit' has no attribute {name!r}")
+        home = next((home for home, names in _HOMES.items() if name in names.split()), "params")
+        module = f"ocfkit.{home}"
+        __import__(module)
+        found = sys.modules[module] if name == "param" else getattr(sys.modules[module], name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
     """All public names, loaded or not."""
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

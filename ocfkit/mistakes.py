@@ -111,8 +111,8 @@ def _is_taken(cls: type, attribute: str) -> bool:
     )
 
 
-_INSTANCE = frozenset(("name", "environment", "log", "deadline", "doing", "values", "_cluster"))
-"""Attributes that an agent gets when it is made."""
+_INSTANCE = frozenset("declaration name environment log deadline doing values _cluster".split())
+"""Attributes that a class or an agent gets when it is made."""
 
 
 def _faults_of_actions(declaration: Declaration) -> Iterator[str]:

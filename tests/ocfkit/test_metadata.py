@@ -237,6 +237,24 @@ def test_an_empty_default_is_advertised_and_none_is_not() -> None:
     assert [each.default for each in found.values()] == ["", None, None]
 
 
+HARD = " \t\r\n<a href=\"x\">&amp;</a> ]]> 'é' 日本語 😀\u2028\u00a0"
+
+
+def test_hard_text_is_read_back_wherever_it_stands() -> None:
+    class Hard(Plain):
+        """Hard."""
+
+        version = HARD
+        mode = param.enum("Mode.", choices=[HARD, "b"], default=HARD, unique=HARD)
+        old = param.string(f"x{HARD}", default=HARD, deprecated=HARD)
+
+    found = said(Hard)
+    mode, old = found.parameters.values()
+    assert found.agent_version == HARD
+    assert (mode.default, mode.options, mode.attributes["unique-group"]) == (HARD, [HARD, "b"], HARD)
+    assert (old.long.text, old.deprecated, old.default) == (f"x{HARD}", Text("en", HARD), HARD)
+
+
 def test_a_very_long_text_is_written_whole() -> None:
     long = "日本 & <語>\n" * 20_000
 

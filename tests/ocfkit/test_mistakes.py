@@ -515,6 +515,11 @@ def test_a_mistake_gets_one_sentence(members: dict[str, Any], sentence: str) -> 
     assert refused(**members) == [sentence]
 
 
+def test_a_parameter_in_the_place_of_an_action_is_one_mistake() -> None:
+    members = {"start": text("S."), "stop": nothing, "monitor": nothing}
+    assert refused(Agent, **members) == [taken("start")]
+
+
 def test_a_check_called_monitor_is_none() -> None:
     assert refused(monitor=monitor.depth(10)(nothing)) == [
         "check monitor: agents have an action or attribute of this name"
@@ -531,7 +536,12 @@ def test_no_attribute_of_an_agent_can_be_a_parameter() -> None:
     agent_class = type("Some", (Plain,), {"__doc__": "Doc."})
     environment = Environment({})
     agent = agent_class("some", environment, Log(environment, "some"), Deadline.after(9))
-    assert set(vars(agent)) == _INSTANCE
+    assert {*vars(agent), "declaration"} == _INSTANCE
+
+
+def test_nor_can_one_of_a_class() -> None:
+    members = {"start": nothing, "stop": nothing, "monitor": nothing}
+    assert refused(Agent, **members, declaration=text("S.")) == [taken("declaration")]
 
 
 # --- what is no mistake -------------------------------------------------------------------------
