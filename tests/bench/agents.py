@@ -8,6 +8,8 @@ docs/reference/agent-cost.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import re
@@ -124,7 +126,10 @@ def measure(rounds: int) -> dict[str, float]:
     job = f'{{"rounds": {rounds}, "cases": \'"$(cat /lab/cases)"\'}}'
     with tempfile.TemporaryDirectory() as place:
         command = f"echo '{job}' | /usr/bin/python3 -IS /lab/spent.py"
-        (done,) = laboratory(Path(place)).run(command, limit=600)
+        with contextlib.redirect_stdout(
+            io.StringIO()
+        ):  # each command that it runs, and all figures
+            (done,) = laboratory(Path(place)).run(command, limit=600)
     spent = json.loads(done.stdout)
     for case in CASES:
         codes = {int(code) for _, code in spent[case.name]}
