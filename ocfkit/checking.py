@@ -71,7 +71,7 @@ def _once(agent: Agent, check: Check) -> None:
 
 
 def _failures(agent: Agent, check: Check) -> Record:
-    return agent.record(f"{check.function.__name__}.failures")
+    return agent.record(f"{check.name}.failures")
 
 
 def _tolerate(agent: Agent, check: Check, error: ActionError) -> None:

@@ -170,6 +170,12 @@ def test_a_killed_family_leaves_no_process_and_no_mount_and_the_next_run_sweeps_
     assert_untouched(host, before)
 
 
+def has_ended(run: subprocess.Popen[bytes]) -> bool:
+    """Whether nsenter has ended, which stops itself when it has seen its child stopped."""
+    run.send_signal(signal.SIGCONT)
+    return run.poll() is not None
+
+
 def test_the_next_run_kills_what_a_killed_run_could_not_take_along(host: QuietHost) -> None:
     """A sandbox whose root took over PID 1 can make it outlive everybody."""
     host.put(f"{TMP}/clinging", CLINGING)
@@ -185,7 +191,7 @@ def test_the_next_run_kills_what_a_killed_run_could_not_take_along(host: QuietHo
         os.kill(pid, signal.SIGSTOP)
     for pid in (server, front):
         os.kill(pid, signal.SIGKILL)
-    run.communicate()
+    wait_for(lambda: has_ended(run), 20.0)
     time.sleep(0.5)
     assert host.named(DAEMON), "it was ended with its server: the attack needs to be mended"
     out, err = host.lsbcheck("--rule", "7", f"{TMP}/brief").communicate(timeout=60)
