@@ -354,7 +354,11 @@ class Daemon(Agent, abstract=True):
     def _wait_for_others(self, others: Sequence[Identity]) -> list[Identity]:
         """Those that do not end by themselves, although the main process has."""
         known = {(each.pid, each.start) for each in others}
-        later = [each for each in self._search().others if (each.pid, each.start) not in known]
+        try:
+            found = self._search().others
+        except ActionError:  # now that the main process has gone, they look like it
+            found = []
+        later = [each for each in found if (each.pid, each.start) not in known]
         return self._wait_for([*others, *later])
 
     def _wait_for(self, processes: Sequence[Identity]) -> list[Identity]:

@@ -51,8 +51,10 @@ TOP: Final = """\
 @action(timeout="1min")
 def start(self) -> None: ...
 
+
 @action(timeout="20s", interval="10s")
 def monitor(self) -> State: ...
+
 
 @monitor.depth(10, timeout="20s", interval="30s", retries=2)
 def page_comes_back(self) -> None: ...

@@ -98,7 +98,7 @@ class TestItsName:
             (name, f"{instance}~f", what),
             (name, instance, "f"),
         ]
-        made = {}
+        made: dict[str, set[tuple[str, str, str]]] = {}
         for key in keys:
             name, instance, what = key
             whole = {"OCF_RESOURCE_INSTANCE": instance}

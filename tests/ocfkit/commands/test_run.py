@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pty
@@ -156,7 +157,8 @@ class TestOutcome:
         finally:
             assert child.stdout is not None
             child.stdout.close()
-            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may have heard that nobody listens
+                os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 class TestCall:

@@ -61,7 +61,8 @@ def test_shows_everything_that_is_declared(tmp_path: Path) -> None:
 
 
 def test_shows_an_agent_without_anything(tmp_path: Path) -> None:
-    text = "from ocfkit import *\nclass Bare(Daemon):\n    'Do nothing.'\n    def command(self): return ['true']\n"
+    text = "from ocfkit import *\nclass Bare(Daemon):\n    'Do nothing.'\n"
+    text += "    def command(self): return ['true']\n"
     done = ocfkit("show", write(tmp_path / "bare.py", text))
     assert done.stdout.startswith("bare: Do nothing.\n\nNo parameters\n\nActions\n")
     assert "Checks" not in done.stdout
