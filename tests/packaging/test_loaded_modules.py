@@ -39,7 +39,7 @@ ALWAYS = {
     ),
     *("ocfkit", "ocfkit.actions", "ocfkit.agent", "ocfkit.declaration", "ocfkit.durations"),
     *("ocfkit.environment", "ocfkit.errors", "ocfkit.exitcodes", "ocfkit.kinds", "ocfkit.log"),
-    *("ocfkit.mistakes", "ocfkit.params", "ocfkit.runtime"),
+    *("ocfkit.params", "ocfkit.runtime"),
 }
 TO_ACT = {"ocfkit.deadline", "ocfkit.dispatch", "ocfkit.looking", "ocfkit.supervise"}
 OF_A_DAEMON = {"ocfkit.daemon", "ocfkit.linux", "ocfkit.linux.process", "select"}
@@ -74,7 +74,7 @@ def test_a_shallow_monitor_loads_this_and_nothing_else(tmp_path: Path) -> None:
 
 def test_meta_data_loads_this_and_nothing_else(tmp_path: Path) -> None:
     answer = loaded("dummy:Dummy", "meta-data", tmp_path)
-    assert answer == (0, ALWAYS | {"dummy", "ocfkit.metadata", "ocfkit.advice"})
+    assert answer == (0, ALWAYS | {"dummy", "ocfkit.metadata", "ocfkit.advice", "ocfkit.mistakes"})
 
 
 @pytest.fixture
