@@ -230,6 +230,9 @@ def _milliseconds(time_: float) -> str:
 
 # --- the process ----------------------------------------------------------------------------------
 
+_LAST_WORDS = 0.1
+"""Seconds in which is passed on what a process that has ended has said before."""
+
 _PATIENCE = 2.0
 """Seconds for an action that was interrupted to say so."""
 
@@ -300,23 +303,30 @@ class Call:
     def _listen(self, limit: float) -> bool:
         """Pass on what it says until it ends; False when time is over before.
 
-        A daemon that it leaves behind may hold its standard error for ever, and is not waited for.
+        A daemon that it leaves behind may hold its standard error for ever, and even write there:
+        it is listened to for a moment only.
         """
         until = time.monotonic() + limit
+        ended = False
         watched = os.pidfd_open(self._child.pid)
         stderr = self._stderr.fileno()
+        said = b""
         poll = select.poll()
         for each in (watched, stderr):
             poll.register(each, select.POLLIN)
         try:
             while (left := until - time.monotonic()) > 0:
                 ready = [each for each, _ in poll.poll(left * 1000)]
+                if watched in ready:
+                    ended = True
+                    poll.unregister(watched)
+                    until = min(until, time.monotonic() + _LAST_WORDS)
                 if stderr in ready:
                     said = os.read(stderr, 1 << 16)
                     self._take(said)
                     if not said:
                         poll.unregister(stderr)
-                elif watched in ready:
+                if ended and (stderr not in ready or not said):
                     break
         finally:
             os.close(watched)
