@@ -889,7 +889,9 @@ class TestAdoption:
         finally:
             os.waitpid(pid, 0)
 
-    @pytest.mark.parametrize("viewer", ["tail -f {program}", "/bin/sh -c 'sleep 600' {program}"])
+    @pytest.mark.parametrize(
+        "viewer", ["tail -f {program}", "/bin/sh -c 'kill -STOP $$' {program}"]
+    )
     def test_not_of_what_only_has_the_script_among_its_arguments(
         self, ocf: Node, tmp_path: Path, viewer: str
     ) -> None:
