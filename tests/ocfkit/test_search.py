@@ -120,7 +120,8 @@ class TestAProgram:
     def test_may_be_called_by_a_name_alone(self, napper: str) -> None:
         pid = os.posix_spawn(napper, ["napper", "600"], {})
         try:
-            wait_for(lambda: process.executable(pid) == napper, pid)
+            # its arguments come a moment after its program
+            wait_for(lambda: process.command_line(pid) == ["napper", "600"], pid)
             assert main_of(wanted(napper, "600")) == pid
         finally:
             os.kill(pid, signal.SIGKILL)

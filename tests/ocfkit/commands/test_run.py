@@ -40,12 +40,13 @@ class Noisy(Agent):
     def stop(self): pass
     def monitor(self):
         environ = self.environment
+        if self.how == "hang":
+            self.doing("waiting for Godot")
         print("level", environ.check_level, "interval", environ.interval, "timeout",
               environ.timeout, "instance", environ.instance, "probe", environ.is_probe, flush=True)
         if self.how == "environment":
             print(*sorted(os.environ))
         if self.how == "hang":
-            self.doing("waiting for Godot")
             time.sleep(60)
         if self.how == "killed":
             os.kill(os.getppid(), signal.SIGKILL)
