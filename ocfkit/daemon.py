@@ -130,7 +130,7 @@ class Daemon(Agent, abstract=True):
             self.doing(f"waiting for the end of process {main.pid}")
             if not main.wait(self.deadline.left()):
                 return
-            others = self._wait_for_others(others)
+            others = self._wait_for(self._search(others).others)
         for each in others:
             self.log.info(f"stopping process {each.pid}, which belongs to it")
             _ask_to_end(each, signal.SIGTERM)
@@ -176,7 +176,7 @@ class Daemon(Agent, abstract=True):
             how = _in_words(status)
             if how == "exited with code 0" and self.remains():
                 how += " and left others behind (is it one that forks?)"
-            return f"{self._argv()[0]} {how} after {seconds:.1f} s"
+            return f"{self._program} {how} after {seconds:.1f} s"
         main = self._recorded()[0] if self.forks else None
         if main is not None and main.stat() is None and self.remains() is False:
             return f"process {main.pid} has ended after {seconds:.1f} s"
@@ -205,6 +205,9 @@ class Daemon(Agent, abstract=True):
     _child: int | None = None
     """Its pid, where it is our child."""
 
+    _program = ""
+    """What was started, where it is our child."""
+
     def _argv(self) -> list[str]:
         from ocfkit.programs import require  # not in a monitor
 
@@ -225,6 +228,7 @@ class Daemon(Agent, abstract=True):
         from ocfkit.search import MAIN
 
         user = self.runs_as()
+        self._program = argv[0]
         try:
             self._child = proc.start(
                 argv,
@@ -308,8 +312,11 @@ class Daemon(Agent, abstract=True):
             self.log.debug(f"the record of its process: {told(error)}")
             return None, 0
 
-    def _search(self) -> Found:
-        """Look at all processes of this machine, and adopt the main one if it is there."""
+    def _search(self, known: Sequence[Identity] = ()) -> Found:
+        """Look at all processes of this machine, and adopt the main one if it is there.
+
+        Those that are `known` to belong to it are no main process.
+        """
         from ocfkit.search import Wanted, find_all  # only where the record does not tell
 
         gone, group = self._recorded() if self._began is None else (None, 0)
@@ -320,6 +327,7 @@ class Daemon(Agent, abstract=True):
             _said_by(self.listens_on),
             gone=gone,
             group=group,
+            known=known,
             record=self.record(),
         )
         self.doing("searching for its process")
@@ -350,16 +358,6 @@ class Daemon(Agent, abstract=True):
         return f"{self.name}/{self.instance}"  # there is no slash in a name
 
     # --- while it stops ---------------------------------------------------------------------------
-
-    def _wait_for_others(self, others: Sequence[Identity]) -> list[Identity]:
-        """Those that do not end by themselves, although the main process has."""
-        known = {(each.pid, each.start) for each in others}
-        try:
-            found = self._search().others
-        except ActionError:  # now that the main process has gone, they look like it
-            found = []
-        later = [each for each in found if (each.pid, each.start) not in known]
-        return self._wait_for([*others, *later])
 
     def _wait_for(self, processes: Sequence[Identity]) -> list[Identity]:
         """Those that do not end for a while."""

@@ -30,6 +30,8 @@ MARK = "OCFKIT_INSTANCE"
 MAIN = "OCFKIT_MAIN_PID"
 """Variable there with the pid of the main process, where that is known in time."""
 
+_MARK, _MAIN = MARK.encode(), MAIN.encode()
+
 _MULTIPLE = frozenset(
     "bash busybox bun coreutils dash deno java ksh lua luajit mono node nodejs perl php pypy "
     "python ruby sh tclsh wish zsh".split()
@@ -41,6 +43,9 @@ _KTHREADD = 2
 _ROUNDS = 3
 """How often is looked for processes that came while others were looked at."""
 
+_MOMENT = 0.05
+"""Seconds in which a process has ended that is about to."""
+
 _CLOCKS = 1.0
 """Seconds that the times of processes and of files may be apart."""
 
@@ -48,7 +53,7 @@ _CLOCKS = 1.0
 class Wanted:
     """What is known of the instance whose processes are looked for."""
 
-    __slots__ = ("argv", "gone", "group", "mark", "pid_file", "place", "record")
+    __slots__ = ("argv", "gone", "group", "known", "mark", "pid_file", "place", "record")
 
     def __init__(
         self,
@@ -59,12 +64,13 @@ class Wanted:
         *,
         gone: Identity | None = None,
         group: int = 0,
+        known: Sequence[Identity] = (),
         record: Record | None = None,
     ) -> None:
         """`mark` of the instance; how it is called; where it writes its pid, and listens.
 
-        `gone` is the main process that it had, and `group` that one's process group. Beside
-        `record` lie those of other instances.
+        `gone` is the main process that it had, `group` that one's process group, and `known` what
+        belonged to it. Beside `record` lie those of other instances.
         """
         self.mark = mark
         self.argv = list(argv)
@@ -72,6 +78,7 @@ class Wanted:
         self.place = place
         self.gone = gone
         self.group = group
+        self.known = known
         self.record = record
 
 
@@ -153,10 +160,11 @@ def _main(
 
 def _left(wanted: Wanted, view: _View, ours: set[int]) -> set[int]:
     """What a main process that is gone has left behind."""
+    left = {each.pid for each in wanted.known if view.has(each.pid, each.start)}
     gone = wanted.gone
     if gone is None or gone.boot != view.boot:
-        return set()
-    left = view.family(gone.pid, gone.start)
+        return left
+    left |= view.family(gone.pid, gone.start)
     leader = view.at.get(wanted.group)
     if wanted.group and (leader is None or leader.stat.start <= gone.start):
         left |= {pid for pid in ours if view.at[pid].stat.pgrp == wanted.group}
@@ -175,12 +183,17 @@ def _alike(wanted: Wanted, view: _View, listed: set[int], doubts: list[str]) -> 
     if found and wanted.record is not None:
         found -= _claimed(wanted.record, view)
     found = {pid for pid in found if view.at[pid].is_in_our_container()}
-    doubts += [
-        f"process {pid} could be it: {looks.doubt(view.at[pid])}"
-        for pid in sorted(found)
-        if verdicts[pid] is None
-    ]
+    unsure = _lasting(view, {pid for pid in found if verdicts[pid] is None})
+    doubts += [f"process {pid} could be it: {looks.doubt(view.at[pid])}" for pid in sorted(unsure)]
     return {pid for pid in found if verdicts[pid]}
+
+
+def _lasting(view: _View, pids: set[int]) -> set[int]:
+    """Those of them that are not about to end: then, too, nothing can be read of a process."""
+    identities = view.identities(pids)
+    if identities:
+        time.sleep(_MOMENT)
+    return {each.pid for each in identities if each.stat() is not None}
 
 
 def _claimed(record: Record, view: _View) -> set[int]:
@@ -319,12 +332,15 @@ class _Looks:
             return None if listed else False
         place = self._place_in(seen)
         if seen.unreadable:
-            return None if listed or place is not None or self._hides(seen) else False
+            alike = place is not None and self._is_named_so(seen, place)
+            return None if listed or alike or self._hides(seen) else False
         if place is not None:
             return self._executes(seen, place)
-        if self.is_script or self.is_multiple or not self._is_executed_by(seen):
+        if self.is_script or self.is_multiple:
             return False
-        return True if listed else None if self._hides(seen) else False
+        if self._is_executed_by(seen):
+            return True if listed else None if self._hides(seen) else False
+        return None if listed and not (self.program or seen.has_its_program()) else False
 
     def doubt(self, seen: _Candidate) -> str:
         """Why it could be ours, and need not."""
@@ -352,8 +368,18 @@ class _Looks:
             return False
         if word in self.names:
             return True
-        path = os.path.realpath(os.path.join(f"/proc/{seen.stat.pid}/cwd", word))
-        return path in (self.program or self.names)
+        try:
+            path = os.path.realpath(os.path.join(f"/proc/{seen.stat.pid}/cwd", word))
+        except OSError:  # we may not see from where it was called
+            return os.path.basename(word) == os.path.basename(self.argv[0])
+        return path == self.program if self.program else path in self.names
+
+    def _is_named_so(self, seen: _Candidate, place: int) -> bool:
+        name = os.path.basename(self.argv[0])
+        return name == os.path.basename(seen.argv[place]) or self._has_name(seen)
+
+    def _has_name(self, seen: _Candidate) -> bool:
+        return seen.stat.comm == os.path.basename(self.argv[0])[:15]  # TASK_COMM_LEN
 
     def _executes(self, seen: _Candidate, place: int) -> bool | None:
         """Whether one with the right arguments has the right program; None if it may have."""
@@ -369,16 +395,19 @@ class _Looks:
 
     def _is_executed_by(self, seen: _Candidate) -> bool:
         if not self.program:
-            return seen.executable in self.names
+            # of a mount that is gone, the kernel tells the path from there on
+            path = seen.executable
+            lost = path and any(each.endswith(path) for each in self.names)
+            return path in self.names or bool(lost and not seen.has_its_program())
         return seen.executable == self.executed or seen.executes(self.executed)
 
     def _hides(self, seen: _Candidate) -> bool:
         """Whether it may be ours under another title, and nothing but its program would tell."""
         if self.is_listed:
             return False
-        name = os.path.basename(self.argv[0])
-        if seen.unreadable and seen.stat.comm != name[:15]:  # TASK_COMM_LEN
+        if seen.unreadable and not self._has_name(seen):
             return False
+        name = os.path.basename(self.argv[0])
         title = seen.argv[0] if seen.argv else ""
         usual = (name, os.path.basename(seen.executable or name))
         return " " in title or os.path.basename(title) not in usual
@@ -412,9 +441,9 @@ class _Candidate:
         try:
             for each in process.environment(pid, proc):
                 name, _, value = each.partition(b"=")
-                if name == MARK.encode():
+                if name == _MARK:
                     self.marks.append(value)
-                elif name == MAIN.encode():
+                elif name == _MAIN:
                     self.main_pid = pid_in(value)
         except PermissionError:
             self.unreadable = True

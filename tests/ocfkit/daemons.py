@@ -86,9 +86,9 @@ def script(folder: Path, text: str, name: str = "daemon", interpreter: str = "/b
     return str(program)
 
 
-def python(folder: Path, text: str, name: str = "daemon") -> str:
+def python(folder: Path, text: str, interpreter: str = sys.executable) -> str:
     """A script in Python."""
-    return script(folder, f"import os, signal, sys, time\n{text}", name, sys.executable)
+    return script(folder, f"import os, signal, sys, time\n{text}", interpreter=interpreter)
 
 
 def listening(folder: Path) -> str:

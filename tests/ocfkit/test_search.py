@@ -6,6 +6,8 @@ import errno
 import os
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,6 +30,7 @@ from tests.ocfkit.daemons import (
     listening,
     native,
     python,
+    script,
     wait_for,
 )
 
@@ -57,9 +60,11 @@ def marked(*argv: str, mark: str = "test/one", main: int = 0) -> Generator[int]:
     if main:
         env[search.MAIN] = str(main)
     with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL) as child:
-        wait_for(lambda: process.command_line(child.pid)[-1:] == [argv[-1]], child.pid)
-        yield child.pid
-        child.kill()
+        try:
+            wait_for(lambda: process.command_line(child.pid)[-1:] == [argv[-1]], child.pid)
+            yield child.pid
+        finally:
+            child.kill()
 
 
 class TestAPidFile:
@@ -79,6 +84,15 @@ class TestAPidFile:
     )
     def test_with_anything_else_in_the_line_holds_nothing(self, text: str) -> None:
         assert search.pid_in(text.encode()) == 0
+
+    def test_tells_which_of_several_it_is(self, napper: str, tmp_path: Path) -> None:
+        file = tmp_path / "pid"
+        with by_hand(napper, "600") as one, by_hand(napper, "600") as other:
+            asked = Wanted("test/one", [napper, "600"], str(file))
+            for each in (one, other):
+                file.write_text(str(each))
+                assert main_of(asked) == each
+                assert others_of(asked) == []
 
 
 class TestAMark:
@@ -143,6 +157,15 @@ class TestAProgram:
             assert main_of(wanted("/bin/sh", "-c", "sleep 600 & wait")) == pid
             for each in find_all(wanted("/bin/sh", "-c", "sleep 600 & wait")).others:
                 assert each.send(signal.SIGKILL)
+
+    def test_that_is_a_script_does_not_stand_in_the_interpreters_place(
+        self, tmp_path: Path
+    ) -> None:
+        """Another script is executed, and the arguments of ours begin with its name."""
+        ours = script(tmp_path, "", "ours")
+        other = script(tmp_path, "while :; do sleep 0.1; done", "other")
+        with by_hand("/bin/sh", other, "a"):
+            assert main_of(wanted(ours, other, "a")) is None
 
     @pytest.mark.parametrize(
         ("name", "answer"),
@@ -264,18 +287,37 @@ class TestWhatIsHidden:
             assert main_of(wanted(napper, "600")) == pid
 
     @pytest.mark.parametrize(
-        ("words", "could_be_it"), [(["600"], True), (["601"], False), (["600", "601"], False)]
+        ("called", "could_be_it"),
+        [
+            (["napper", "600"], True),
+            (["/elsewhere/napper", "600"], True),
+            (["another-name", "600"], True),  # the kernel has the file's as well
+            (["nap: sleeping", "601"], True),  # whatever its title says
+            (["napper", "601"], False),
+        ],
     )
-    def test_of_one_that_has_the_right_arguments_cannot_be_told(
-        self, napper: str, monkeypatch: pytest.MonkeyPatch, *, words: list[str], could_be_it: bool
+    def test_of_one_that_is_called_so_cannot_be_told(
+        self, napper: str, monkeypatch: pytest.MonkeyPatch, *, called: list[str], could_be_it: bool
     ) -> None:
-        with by_hand(napper, "600") as pid:
+        pid = os.posix_spawn(napper, called, {})
+        try:
+            wait_for(lambda: process.executable(pid) == napper, pid)
             deny(monkeypatch, "environment", pid)
             if could_be_it:
                 with pytest.raises(ActionError, match=f"{pid} could be it: we may not look at it"):
-                    find_all(wanted(napper, *words))
+                    find_all(wanted(napper, "600"))
             else:
-                assert main_of(wanted(napper, *words)) is None
+                assert main_of(wanted(napper, "600")) is None
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def test_of_another_program_with_the_arguments_does_not_matter(
+        self, napper: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with by_hand("/bin/sleep", "600") as pid:
+            deny(monkeypatch, "environment", pid)
+            assert main_of(wanted(napper, "600")) is None
 
     def test_because_proc_is_of_another_namespace(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every number there is somebody else's here: nobody may be signalled by it."""
@@ -327,6 +369,33 @@ class TestARace:
 
             monkeypatch.setattr(process, asked, ending)
             assert main_of(wanted(napper, "600")) is None
+
+    def test_with_one_that_is_about_to_end(
+        self, napper: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its memory is gone before it is: nothing can be read then, as if we might not."""
+        with by_hand(napper, "600") as pid:
+            real = process.executable
+            looked_at: list[int] = []
+
+            def executable(which: int, proc: str = "/proc") -> str:
+                if which != pid:
+                    return real(which, proc)
+                looked_at.append(which)
+                return ""
+
+            monkeypatch.setattr(process, "executable", executable)
+            identity = process.identify(pid)
+
+            def end_it() -> None:
+                wait_for(lambda: looked_at)
+                time.sleep(0.01)  # the search goes on meanwhile
+                identity.send(signal.SIGKILL)
+
+            killer = threading.Thread(target=end_it)
+            killer.start()
+            assert main_of(wanted(napper, "600")) is None
+            killer.join()
 
     def test_with_one_that_goes_into_the_background_meanwhile(
         self, napper: str, monkeypatch: pytest.MonkeyPatch

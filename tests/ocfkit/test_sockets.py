@@ -200,8 +200,10 @@ def holding(inherited: socket.socket) -> Generator[int]:
     """Another process that has the socket too."""
     os.set_inheritable(inherited.fileno(), True)  # noqa: FBT003
     with subprocess.Popen(["sleep", "600"], close_fds=False) as child:
-        yield child.pid
-        child.kill()
+        try:
+            yield child.pid
+        finally:
+            child.kill()
 
 
 class TestHolders:
