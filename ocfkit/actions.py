@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocfkit.params import Of
+from ocfkit.params import AnyParam, Of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from typing import Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
     from ocfkit.notices import Notice
+    from ocfkit.params import Param
 
     P = ParamSpec("P")
+    N = TypeVar("N", int, float)
     R = TypeVar("R")
     R_co = TypeVar("R_co", covariant=True)
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     CheckMark = Callable[[Callable[[Any], bool | None]], "Check"]
     Timing = str | float
     """Such as "20s", or seconds."""
+    Count = int | Param[int]
+    """A number, or the parameter that says it."""
+    Pause = str | float | Param[float]
     Role = Literal["Promoted", "Unpromoted"]
 else:
     P = R_co = None
@@ -66,9 +71,9 @@ class Check:
         *,
         timeout: Timing,
         interval: Timing,
-        retries: int,
-        pause: Timing,
-        tolerate: int,
+        retries: Count,
+        pause: Pause,
+        tolerate: Count,
         role: Role | None,
     ) -> None:
         """See `Monitor.depth`."""
@@ -101,10 +106,31 @@ class Check:
         bound: Callable[[], bool | None] = self.function.__get__(instance, owner)
         return bound
 
+    def retries_of(self, agent: object) -> int:
+        """How often it is asked again for this agent."""
+        return max(0, _said_by(agent, self.retries))
+
+    def tolerate_of(self, agent: object) -> int:
+        """How many failures in a row this agent tolerates."""
+        return max(0, _said_by(agent, self.tolerate))
+
+    def pause_of(self, agent: object) -> str | float:
+        """How long this agent waits before it asks again."""
+        pause = self.pause
+        return _said_by(agent, pause) if isinstance(pause, AnyParam) else pause
+
     @property
     def fact(self) -> str:
         """What the check finds out, from the name of its method."""
         return self.name.replace("_", " ")
+
+
+def _said_by(agent: object, given: N | Param[N]) -> N:
+    """A number as it is, and of a parameter its value; raises ConfigurationError."""
+    if not isinstance(given, AnyParam):
+        return given
+    value: N = getattr(agent, given.attribute)
+    return value
 
 
 class Monitor:
@@ -116,9 +142,9 @@ class Monitor:
         *,
         timeout: Timing = TIMEOUT,
         interval: Timing = DEEP_INTERVAL,
-        retries: int = 0,
-        pause: Timing = 1,
-        tolerate: int = 0,
+        retries: Count = 0,
+        pause: Pause = 1,
+        tolerate: Count = 0,
         role: Role | None = None,
     ) -> CheckMark:
         """Mark a method as a deep check, run by every monitor of this OCF_CHECK_LEVEL or deeper.
@@ -129,8 +155,9 @@ class Monitor:
 
         A check that fails is asked again up to `retries` times, `pause` apart, while the deadline
         of the action allows it. Then the first `tolerate` failing monitors in a row say
-        "degraded", which the cluster shows and does not act on. With a `role` it is run in that
-        role alone. `timeout` and `interval` are what the meta-data advises.
+        "degraded", which the cluster shows and does not act on. All three may be parameters of the
+        agent. With a `role` it is run in that role alone. `timeout` and `interval` are what the
+        meta-data advises.
         """
 
         def marked(function: Callable[[Any], bool | None], level: int = level) -> Check:
@@ -190,9 +217,9 @@ class Action(Method[P, R_co]):
         *,
         timeout: Timing = TIMEOUT,
         interval: Timing = DEEP_INTERVAL,
-        retries: int = 0,
-        pause: Timing = 1,
-        tolerate: int = 0,
+        retries: Count = 0,
+        pause: Pause = 1,
+        tolerate: Count = 0,
         role: Role | None = None,
     ) -> CheckMark:
         """Mark a method as a deep check of this monitor; see `Monitor.depth`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def hold(agent: Agent, check: Check, *, tolerant: bool) -> None:
     """Make a check; raises ActionError when it does not hold, DegradedError while tolerated."""
-    counts = tolerant and check.tolerate > 0
+    counts = tolerant and check.tolerate_of(agent) > 0
     try:
         _try(agent, check)
     except DegradedError:
@@ -38,8 +38,8 @@ def forget(agent: Agent) -> None:
 
 
 def _try(agent: Agent, check: Check) -> None:
-    pause = seconds(check.pause)
-    for left in range(check.retries, -1, -1):
+    pause = seconds(check.pause_of(agent))
+    for left in range(check.retries_of(agent), -1, -1):
         try:
             return _once(agent, check)
         except (DegradedError, DeadlineError):
@@ -80,13 +80,14 @@ def _tolerate(agent: Agent, check: Check, error: ActionError) -> None:
     try:
         text = record.read()
         count = int(text) + 1 if text.isdecimal() and len(text) < 9 else 1
-        if count > check.tolerate:
+        if count > check.tolerate_of(agent):
             return
         record.write(str(count))
     except OSError as failure:  # what cannot be counted is not tolerated
         agent.log.warning(f"failures cannot be counted: {told(failure)}")
         return
-    raise DegradedError(f"{error}; failure {count}, {check.tolerate} are tolerated") from error
+    tolerated = check.tolerate_of(agent)
+    raise DegradedError(f"{error}; failure {count}, {tolerated} are tolerated") from error
 
 
 def _forget(agent: Agent, check: Check) -> None:

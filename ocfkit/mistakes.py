@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ocfkit.actions import ALWAYS, INTERVAL, METHODS
+from ocfkit.actions import ALWAYS, INTERVAL, METHODS, Check
 from ocfkit.declaration import Declaration, seconds
 from ocfkit.durations import EXAMPLES, text
 from ocfkit.environment import NOT_OURS
-from ocfkit.kinds import is_text, is_whole, is_xml, shown
+from ocfkit.kinds import Duration, Integer, is_text, is_whole, is_xml, shown
 from ocfkit.params import AnyParam
 
 TYPE_CHECKING = False
@@ -167,15 +167,32 @@ def _faults_of_checks(declaration: Declaration) -> Iterator[str]:
                 f"{where}: a depth is a whole number above 0, as in @monitor.depth(10), "
                 f"seen {shown(check.level)}"
             )
-        for what in ("retries", "tolerate"):
-            if not _is_count(getattr(check, what)):
-                yield f"{where}: {what} is a whole number, seen {shown(getattr(check, what))}"
+        yield from _faults_of_numbers(declaration, check)
         if check.role not in (None, *_ROLES):
             yield f"{where}: a role is {' or '.join(_ROLES)}, seen {shown(check.role)}"
         elif check.role and not declaration.promotable:
             yield f"{where}: it is for one role, and there is no method promote"
-        timings = {"timeout": check.timeout, "interval": check.interval, "pause": check.pause}
+        timings = {"timeout": check.timeout, "interval": check.interval}
+        if not isinstance(check.pause, AnyParam):
+            timings["pause"] = check.pause
         yield from _faults_of_timing(where, timings)
+
+
+def _faults_of_numbers(declaration: Declaration, check: Check) -> Iterator[str]:
+    """What a check says of its tries, itself or by a parameter of the agent."""
+    kinds = {"retries": Integer, "tolerate": Integer, "pause": Duration}
+    for what, kind in kinds.items():
+        given = getattr(check, what)
+        if not isinstance(given, AnyParam):
+            if kind is Integer and not _is_count(given):
+                yield f"check {check.name}: {what} is a whole number, seen {shown(given)}"
+        elif given.attribute not in declaration.parameters:
+            yield f"check {check.name}: {what} is said by what is no parameter of this agent"
+        elif not isinstance(given.kind, kind) or given.default is None:
+            yield f"check {check.name}: {what} is said by parameter {given.attribute}, {_WRONG}"
+
+
+_WRONG = "which has another type or may be unset"
 
 
 def _is_ours(declaration: Declaration, attribute: str) -> bool:

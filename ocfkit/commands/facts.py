@@ -58,12 +58,15 @@ def of_check(check: Check) -> list[str]:
     if check.role:
         facts.append(f"in the role {check.role} alone")
     if check.retries:
-        pause = written(seconds(check.pause))
+        pause = check.pause
+        pause = pause.name if isinstance(pause, AnyParam) else written(seconds(pause))
         facts.append(f"asked again {_times(check.retries)}, {pause} apart")
     if check.tolerate:
         facts.append(f"degraded, not failed, the first {_times(check.tolerate)} in a row")
     return facts
 
 
-def _times(number: int) -> str:
+def _times(number: int | AnyParam) -> str:
+    if isinstance(number, AnyParam):
+        return f"{number.name} times"
     return "once" if number == 1 else f"{number} times"

@@ -38,7 +38,7 @@ OPTIONS: Final = {
     "timeout": "what the meta-data advises; it is the deadline where the caller grants none",
     "interval": "how often the meta-data advises it; each monitor of an agent needs another one",
     "retries": "how often a check that fails is asked again, while there is time",
-    "pause": "between two tries",
+    "pause": "between two tries; like the two around it a value, or a parameter that an operator sets",
     "tolerate": 'so many failing monitors in a row say "degraded", which the cluster shows only',
     "role": '`"Promoted"` or `"Unpromoted"`: it is made in that role alone',
 }

@@ -11,7 +11,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ocfkit import RUNNING, ActionError, DeadlineError, DegradedError, InstallationError, monitor
+from ocfkit import (
+    RUNNING,
+    ActionError,
+    DeadlineError,
+    DegradedError,
+    InstallationError,
+    monitor,
+    param,
+)
 from ocfkit.testing import Instance, Node
 from tests.ocfkit.toy import Toy
 
@@ -176,3 +184,45 @@ def not_a_folder() -> Callable[[Node], None]:
         (Path(node.folder) / "ocfkit").touch()
 
     return spoil
+
+
+class TestParameters:
+    """An operator says how often is asked, and what is tolerated."""
+
+    @pytest.fixture
+    def asked(self) -> list[float]:
+        return []
+
+    @pytest.fixture
+    def cls(self, asked: list[float]) -> type[Toy]:
+        class Told(Toy):
+            """With a check that fails."""
+
+            again = param.integer("How often.", default=2, minimum=0)
+            rest = param.duration("In between.", default="10ms")
+            patience = param.integer("How many.", default=0)
+
+            @monitor.depth(10, retries=again, pause=rest, tolerate=patience)
+            def page_comes_back(self) -> None:
+                asked.append(time.monotonic())
+                raise ActionError("no")
+
+        Told.state = RUNNING
+        return Told
+
+    def test_have_defaults(self, ocf: Node, cls: type[Toy], asked: list[float]) -> None:
+        assert ocf(cls).monitor(level=10).code == 1
+        assert len(asked) == 3
+
+    def test_say_how_often_and_how_long(
+        self, ocf: Node, cls: type[Toy], asked: list[float]
+    ) -> None:
+        assert ocf(cls, again=1, rest="300ms").monitor(level=10).code == 1
+        assert len(asked) == 2
+        assert asked[1] - asked[0] >= 0.3
+
+    def test_say_what_is_tolerated(self, ocf: Node, cls: type[Toy]) -> None:
+        thing = ocf(cls, again=0, patience=2)
+        assert [thing.monitor(level=10).code for _ in range(3)] == [190, 190, 1]
+        thing.parameters["patience"] = -1
+        assert thing.monitor(level=10).code == 1

@@ -500,7 +500,7 @@ class TestADaemonThatIsStuckInTheKernel:
         self, ocf: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> tuple[Instance, int, Path]:
         """Its state is D from now on, until somebody writes to the pipe."""
-        monkeypatch.setattr("ocfkit.daemon._STUCK", 0.5)
+        monkeypatch.setattr(Service, "stuck", 0.5)
         go = tmp_path / "go"
         service = ocf(Service, program=python(tmp_path, STUCK), words=str(go), timeout=3)
         assert service.start().code == 0
@@ -522,7 +522,7 @@ class TestADaemonThatIsStuckInTheKernel:
         self, stuck: tuple[Instance, int, Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service, pid, fifo = stuck
-        monkeypatch.setattr("ocfkit.daemon._STUCK", PATIENCE)
+        monkeypatch.setattr(Service, "stuck", PATIENCE)
         helper = os.posix_spawn(
             "/bin/sh", ["sh", "-c", f"sleep 0.2; : >{fifo}"], {"PATH": "/bin:/usr/bin"}
         )

@@ -457,6 +457,24 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"page": monitor.depth(10, retries="2")(nothing)},
         "check page: retries is a whole number, seen '2'",
     ),
+    "retries said by a duration": (
+        {
+            "rest": (rest := param.duration("In between.", default="1s")),
+            "page": monitor.depth(10, retries=rest)(nothing),
+        },
+        "check page: retries is said by parameter rest, which has another type or may be unset",
+    ),
+    "a pause that may be unset": (
+        {
+            "rest": (unset := param.duration("In between.", default=None)),
+            "page": monitor.depth(10, pause=unset)(nothing),
+        },
+        "check page: pause is said by parameter rest, which has another type or may be unset",
+    ),
+    "retries said by nobody": (
+        {"page": monitor.depth(10, retries=param.integer("How often.", default=1))(nothing)},
+        "check page: retries is said by what is no parameter of this agent",
+    ),
     "half a tolerance": (
         {"page": monitor.depth(10, tolerate=0.5)(nothing)},
         "check page: tolerate is a whole number, seen 0.5",

@@ -20,6 +20,7 @@ from ocfkit import search
 from ocfkit.errors import ActionError
 from ocfkit.linux import process
 from ocfkit.linux.process import Identity
+from ocfkit.monitors.process import pid_in
 from ocfkit.search import Wanted, find_all
 from tests.ocfkit.daemons import (
     LISTEN,
@@ -70,20 +71,20 @@ def marked(*argv: str, mark: str = "test/one", main: int = 0) -> Generator[int]:
 class TestAPidFile:
     @given(st.binary(max_size=64))
     def test_holds_a_number_or_nothing_whatever_its_bytes_are(self, text: bytes) -> None:
-        pid = search.pid_in(text)
+        pid = pid_in(text)
         assert pid >= 0
         assert not pid or str(pid).encode() in text
 
     @given(st.integers(1, 1 << 22), st.sampled_from(["", "\n", "\nmore\n", " \n", "\r\n", "\t"]))
     def test_is_read_as_daemons_write_it(self, pid: int, tail: str) -> None:
-        assert search.pid_in(f"{pid}{tail}".encode()) == pid
-        assert search.pid_in(f"  {pid}{tail}".encode()) == pid
+        assert pid_in(f"{pid}{tail}".encode()) == pid
+        assert pid_in(f"  {pid}{tail}".encode()) == pid
 
     @pytest.mark.parametrize(
         "text", ["-7", "7x", "x7", "7 8", "0x7", "7.", "", "\u0667", "+7", "7\0"]
     )
     def test_with_anything_else_in_the_line_holds_nothing(self, text: str) -> None:
-        assert search.pid_in(text.encode()) == 0
+        assert pid_in(text.encode()) == 0
 
     def test_tells_which_of_several_it_is(self, napper: str, tmp_path: Path) -> None:
         file = tmp_path / "pid"
