@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
-_STUCK = 5.0
-"""Seconds in uninterruptible sleep, seen without a break, from which a process counts as stuck."""
+_AILING = process.STOPPED + process.UNINTERRUPTIBLE
+"""States in which a process is looked at more closely."""
 
 _GRACE = 2.0
 """Seconds that other processes have to end after the main one, and again when they are asked to."""
@@ -106,6 +106,9 @@ class Daemon(Agent, abstract=True):
     listens on: many a daemon ends when it has read its configuration.
     """
 
+    stuck: ClassVar[float] = 5.0
+    """Seconds in uninterruptible sleep (state D), seen without a break, that are a failure."""
+
     # --- actions ----------------------------------------------------------------------------------
 
     @action
@@ -155,10 +158,10 @@ class Daemon(Agent, abstract=True):
         stat = main.stat() if main is not None else None
         if main is None or stat is None:
             return STOPPED
-        if stat.state in process.STOPPED:
-            raise ActionError(f"process {main.pid} is suspended (state {stat.state})")
-        if stat.state == process.UNINTERRUPTIBLE:
-            self._require_movement(main)
+        if stat.state in _AILING:
+            from ocfkit.monitors import process as monitor  # not for one that is well
+
+            monitor.check(main, deadline=self.deadline, stuck=self.stuck, doing=self.doing)
         if self._began is not None:
             self._require_settled(main)
         return RUNNING
@@ -376,21 +379,6 @@ class Daemon(Agent, abstract=True):
                     f"process {each.pid} does not end although it was killed"
                     + (f" (state {stat.state})" if stat else "")
                 )
-
-    def _require_movement(self, main: Identity) -> None:
-        """Raise ActionError when it does not leave the state D for a while."""
-        limit = self.deadline.within(_STUCK)
-        began = time.monotonic()
-        self.doing(f"looking at process {main.pid}, which is in uninterruptible sleep")
-        while not limit.over():
-            stat = main.stat()
-            if stat is None or stat.state != process.UNINTERRUPTIBLE:
-                return
-            limit.sleep(0.05)
-        raise ActionError(
-            f"process {main.pid} is in uninterruptible sleep (state D), for "
-            f"{time.monotonic() - began:.1f} s now"
-        )
 
 
 def _said_by(hook: Callable[[], T]) -> T | None:

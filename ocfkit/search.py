@@ -13,6 +13,7 @@ import time
 from ocfkit.errors import ActionError
 from ocfkit.linux import process
 from ocfkit.linux.process import Identity
+from ocfkit.monitors.process import CLOCKS, began, pid_in
 from ocfkit.programs import find, interpreter, places
 
 TYPE_CHECKING = False
@@ -45,9 +46,6 @@ _ROUNDS = 3
 
 _MOMENT = 0.05
 """Seconds in which a process has ended that is about to."""
-
-_CLOCKS = 1.0
-"""Seconds that the times of processes and of files may be apart."""
 
 
 class Wanted:
@@ -243,19 +241,13 @@ def _named_in(path: str, view: _View, doubts: list[str]) -> set[int]:
         doubts.append(f"pid file {path}: {error.strerror}")
         return set()
     seen = view.at.get(pid)
-    if seen is None or seen.began() > file.st_mtime + _CLOCKS:
+    if seen is None or began(seen.stat.start) > file.st_mtime + CLOCKS:
         return set()
     try:
         writers = (0, process.owner(pid))  # whoever else may write there may name anybody
     except OSError:
         return set()
     return {pid} if file.st_uid in writers else set()
-
-
-def pid_in(text: bytes) -> int:
-    """The number in the first line of a pid file; 0 when there is none."""
-    word = text.strip().partition(b"\n")[0].strip()
-    return int(word) if word.isdigit() else 0
 
 
 def _holders(place: Place, doubts: list[str]) -> set[int]:
@@ -447,11 +439,6 @@ class _Candidate:
                     self.main_pid = pid_in(value)
         except PermissionError:
             self.unreadable = True
-
-    def began(self) -> float:
-        """When, on the clock of the files."""
-        age = time.clock_gettime(time.CLOCK_BOOTTIME)
-        return time.time() - age + self.stat.start / os.sysconf("SC_CLK_TCK")
 
     def executes(self, program: str) -> bool:
         """Whether its program is this very file, by whatever path it sees it."""

@@ -13,8 +13,10 @@ HERE = Path(__file__).parent
 
 TIER_OF = {
     "agents": "plain",
+    "cluster": "cluster",
     "examples": "plain",
     "lsbcheck": "plain",
+    "monitors": "plain",
     "namespace": "namespace",
     "ocfkit": "plain",
     "packaging": "plain",
@@ -23,7 +25,7 @@ TIER_OF = {
 }
 """The marker of each folder (or file) right below tests/: nobody can forget to set it."""
 
-NEEDS_ROOT = {"namespace", "services"}
+NEEDS_ROOT = {"cluster", "namespace", "services"}
 CI = os.environ.get("CI") == "true"
 
 seconds_of: defaultdict[str, float] = defaultdict(float)
