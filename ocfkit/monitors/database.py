@@ -1,0 +1,238 @@
+"""Which database is asked, by whom, and under which numeric addresses it is found."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from ocfkit.errors import ConfigurationError, InstallationError
+from ocfkit.log import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping
+    from typing import Literal, NoReturn
+
+    from ocfkit.deadline import Deadline
+    from ocfkit.monitors.question import Question
+
+    Engine = Literal["postgresql", "mysql"]
+    Tls = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+else:
+    import _signal as signal
+
+TLS = ("disable", "prefer", "require", "verify-ca", "verify-full")
+"""libpq's words: how a connection is encrypted, and whether its certificate must be right."""
+
+_PLACES = {"postgresql": ("/var/run/postgresql", 5432), "mysql": ("/run/mysqld/mysqld.sock", 3306)}
+"""Debian's unix socket of each engine, and its port."""
+
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+"""The certificates that this machine trusts, as Debian's ca-certificates keeps them."""
+
+NOWHERE = "/dev/null/none"
+"""A path at which there can be no file."""
+
+
+class Database:
+    """A database, and who asks it. Nothing in here is ever told but its name."""
+
+    __slots__ = (
+        "ca_file",
+        "database",
+        "engine",
+        "host",
+        "is_local",
+        "options",
+        "password",
+        "port",
+        "tls",
+        "user",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        database: str,
+        tls: Tls,
+        ca_file: str,
+        options: Mapping[str, str],
+    ) -> None:
+        """Empty texts and 0 are the engine's usual; raises ConfigurationError for unknown words."""
+        if engine not in _PLACES:
+            raise ConfigurationError(f"{engine!r} is no engine; it is {' or '.join(_PLACES)}")
+        if tls not in TLS:
+            raise ConfigurationError(f"{tls!r} says nothing of TLS; known are {', '.join(TLS)}")
+        usual_host, usual_port = _PLACES[engine]
+        self.engine: Engine = engine
+        self.host = host or usual_host
+        self.is_local = self.host.startswith("/")
+        """Whether it is reached through a unix socket."""
+        self.port = port or usual_port
+        self.user = user or _own_name()
+        self.password = password
+        self.database = database or ("postgres" if engine == "postgresql" else "")
+        self.tls: Tls = tls
+        self.ca_file = ca_file
+        self.options = dict(options)
+
+    @property
+    def name(self) -> str:
+        """How reasons call it: "postgresql 127.0.0.1:5432/shop"."""
+        if self.is_local:
+            return f"{self.engine} {self.socket}" + (f" ({self.database})" if self.database else "")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.engine} {host}:{self.port}/{self.database}".rstrip("/")
+
+    @property
+    def socket(self) -> str:
+        """Path of its unix socket; `host` is a folder for PostgreSQL, and a file for MySQL."""
+        if self.engine == "postgresql":
+            return f"{self.host.rstrip('/') or '/'}/.s.PGSQL.{self.port}"
+        return self.host
+
+    def masked(self, text: str) -> str:
+        """What a server or a library said, in one line, without the password."""
+        if self.password:
+            text = text.replace(self.password, "***")
+        return one_line(text)
+
+
+class NotReachedError(Exception):
+    """No connection came about, and another address may be better; its text is what was seen."""
+
+
+def without_driver(engine: Engine, why: ImportError) -> InstallationError:
+    """The error for a driver that is not there."""
+    package, extra = ("psycopg2", "sql") if engine == "postgresql" else ("PyMySQL", "mysql")
+    return InstallationError(
+        f"a query to {engine} needs the Python package {package}, which is not on this node: "
+        f"Debian's python3-{package.lower()}, or ocfkit[{extra}] ({one_line(str(why))})"
+    )
+
+
+def addresses(host: str, question: Question, deadline: Deadline) -> list[str]:
+    """Numeric addresses of a host; a unix socket and a number are their own.
+
+    A name is looked up by a child: nothing ends getaddrinfo(3) while it waits for a name server.
+    """
+    if host.startswith("/") or _is_numeric(host):
+        return [host]
+    hears, says = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(hears)
+        os.close(says)
+        raise
+    if pid == 0:
+        _look_up_and_exit(host, says, deadline.left())
+    try:
+        os.close(says)
+        said = _read_all(hears, deadline)
+    finally:
+        os.close(hears)
+        end_child(pid)
+    if said.startswith("+"):
+        return said[1:].split("\n")
+    if said.startswith("-"):
+        raise question.failed(f"the name service knows no address of {host}: {said[1:]}")
+    raise question.failed(f"the name service did not say in time which address {host} has")
+
+
+def _is_numeric(host: str) -> bool:
+    import _socket as socket  # socket itself costs 5 ms
+
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host.partition("%")[0])
+        except (
+            OSError,
+            ValueError,
+        ):  # ValueError: a NUL, which getaddrinfo(3) will not like either
+            continue
+        return True
+    return False
+
+
+def _look_up_and_exit(host: str, says: int, seconds: float) -> NoReturn:
+    said = "-it cannot be asked"
+    try:
+        import _socket as socket
+
+        arm(seconds + 0.5)
+        try:
+            # bytes: a str would load the encoding idna
+            name = host.encode() if host.isascii() else host.encode("idna")
+            found = socket.getaddrinfo(name, None, 0, socket.SOCK_STREAM)
+            said = "+" + "\n".join(dict.fromkeys(str(each[4][0]) for each in found))
+        except (OSError, ValueError) as error:
+            said = f"-{getattr(error, 'strerror', None) or error}"
+        os.write(says, said.encode())
+    finally:
+        os._exit(0)
+
+
+def arm(seconds: float) -> None:
+    """Let the clock end this process, a child, whatever it is stuck in."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+
+
+def _read_all(descriptor: int, deadline: Deadline) -> str:
+    """What comes until the other end is closed; nothing when that is not in time."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    said = b""
+    while not deadline.over() and poll.poll(deadline.left() * 1000):
+        data = os.read(descriptor, 65536)
+        if not data:
+            return said.decode("utf-8", "replace")
+        said += data
+    return ""
+
+
+def did_its_work(pid: int, seconds: float) -> bool:
+    """Whether a child ends well within so many seconds; afterwards there is none in any case."""
+    watched = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(watched, select.POLLIN)
+        ended = bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(watched)
+        status = end_child(pid)
+    return ended and status == 0
+
+
+def end_child(pid: int) -> int:
+    """Kill a child of ours, if it has not ended, and return how it ended, as waitpid(2) says it."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    finally:
+        _, status = os.waitpid(pid, 0)
+    return status
+
+
+def overdue(*, cancelled: bool) -> str:
+    """What is said of a query that did not end in time."""
+    if cancelled:
+        return "the query did not end in time, and the server was told to cancel it"
+    return "the query did not end in time, and the server took no note that it is cancelled"
+
+
+def _own_name() -> str:
+    """The name that belongs to our effective user id, whatever the environment says."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
