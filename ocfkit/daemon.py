@@ -70,6 +70,10 @@ class Daemon(Agent, abstract=True):
         """The program and its arguments. No secret may be among them."""
         raise NotImplementedError
 
+    def goes_into_the_background(self) -> bool:
+        """Whether it `forks`, for an agent whose parameter says so."""
+        return self.forks
+
     def runs_as(self) -> str | None:
         """Who runs it; root when None."""
         return None
@@ -117,7 +121,7 @@ class Daemon(Agent, abstract=True):
         argv = self._argv()
         self._require_free_place()
         self._began = time.monotonic()
-        if self.forks:
+        if self.goes_into_the_background():
             self._run_into_the_background(argv)
         else:
             self._start_child(argv)
@@ -180,7 +184,7 @@ class Daemon(Agent, abstract=True):
             if how == "exited with code 0" and self.remains():
                 how += " and left others behind (is it one that forks?)"
             return f"{self._program} {how} after {seconds:.1f} s"
-        main = self._recorded()[0] if self.forks else None
+        main = self._recorded()[0] if self.goes_into_the_background() else None
         if main is not None and main.stat() is None and self.remains() is False:
             return f"process {main.pid} has ended after {seconds:.1f} s"
         return None
