@@ -2,3 +2,9 @@
 
 Nothing is imported here: starting one agent must not load the others.
 """
+
+SHIPPED = {
+    "http": "ocfkit.agents.http:Http",
+    "service": "ocfkit.agents.service:Service",
+}
+"""Name in a cluster → module and class; the same as the package registers (pyproject.toml)."""

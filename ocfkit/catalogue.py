@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import ocfkit
 from ocfkit.agent import Agent
+from ocfkit.agents import SHIPPED
 from ocfkit.errors import DeclarationError
 from ocfkit.log import one_line, text_of
 
@@ -66,8 +67,12 @@ class Found:
 
 
 def registered() -> list[Registered]:
-    """All agents of the packages that are installed, sorted by name."""
+    """All agents of the packages that are installed, sorted by name.
+
+    Those that ship are known in a checkout too, where no package is.
+    """
     found = {Registered(each.name, each.value) for each in entry_points(group=GROUP)}
+    found |= {Registered(name, target) for name, target in SHIPPED.items()}
     return sorted(found, key=lambda each: (each.name, each.target))
 
 

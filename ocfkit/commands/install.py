@@ -33,7 +33,7 @@ _EPILOG = """\
 examples:
   ocfkit install /usr/local/lib/agents/webd.py      as ocf:ocfkit:webd
   ocfkit install --provider acme webd.py            as ocf:acme:webd
-  ocfkit install                                    all agents that packages have registered
+  ocfkit install                                    those that ship or are registered
 
 A file that something else has written is left alone.
 """
@@ -45,7 +45,7 @@ def configure(parser: Parser) -> None:
         "agents",
         nargs="*",
         metavar="AGENT",
-        help="a registered name, FILE.py[:CLASS] or MODULE:CLASS (default: all registered ones)",
+        help="a registered name, FILE.py[:CLASS] or MODULE:CLASS (default: all known ones)",
     )
     add_place(parser)
     add_profile(parser)
@@ -78,11 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _all_registered(failed: list[AgentError | FailedError | LauncherError]) -> list[Found]:
-    known = catalogue.registered()
-    if not known:
-        raise WrongCallError("name an agent: no package has registered any")
     found: list[Found] = []
-    for each in known:
+    for each in catalogue.registered():
         try:
             found.append(catalogue.load(each))
         except AgentError as error:

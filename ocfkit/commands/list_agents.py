@@ -1,4 +1,4 @@
-"""`ocfkit list`: the agents that are registered, and the launchers that are installed."""
+"""`ocfkit list`: the agents that ship or are registered, and the launchers that are installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print both lists; an agent that cannot be loaded is listed with the reason."""
     agents = [(each.name, _described(each)) for each in catalogue.registered()]
     there = launchers.installed(arguments.ocf_root, arguments.destdir)
-    print("Registered agents:" if agents else "No agent is registered.")
+    print("Agents:")
     _print_rows(agents)
     print()
     print("Installed launchers:" if there else "No launcher is installed.")

@@ -37,7 +37,14 @@ SPENT = Path(__file__).with_name("spent.py")
 BARE = "`python3 -IS -c pass`"
 DUMMYPY = "heartbeat:dummypy"
 
-DECIDING = ("ocfkit/*.py", "ocfkit/linux/*.py", "examples/*.py", "tests/bench/agents.py")
+DECIDING = (
+    "ocfkit/*.py",
+    "ocfkit/linux/*.py",
+    "ocfkit/monitors/*.py",
+    "agents/*.py",
+    "examples/*.py",
+    "tests/bench/agents.py",
+)
 """What a figure depends on: the framework, the measured agents, and what measures them."""
 
 
@@ -70,12 +77,68 @@ class Case:
 
 STATE = {"state": "/run/lab.state"}
 
+NGINX = """\
+events {{}}
+pid /run/{name}.pid;
+error_log /var/log/nginx/{name}.log;
+http {{ server {{
+    listen 127.0.0.1:{port};
+    location / {{ return 200 "<html><body>It works</body></html>"; }}
+    location /nginx_status {{ stub_status; }}
+}} }}
+"""
+WEB = {
+    "httpd": "/usr/sbin/nginx",
+    "configfile": "/lab/ours.conf",
+    "statusurl": "http://127.0.0.1:8001/",
+    "testregex": "</html>",
+}
+HEARTBEAT_NGINX = {
+    "httpd": "/usr/sbin/nginx",
+    "configfile": "/lab/peer.conf",
+    "status10url": "http://127.0.0.1:8002/nginx_status",
+}
+HEARTBEAT_APACHE = {
+    "httpd": "/usr/sbin/apache2",
+    "configfile": "/etc/apache2/apache2.conf",
+    "envfiles": "/etc/apache2/envvars",
+    "statusurl": "http://127.0.0.1:80/server-status",
+    "testurl": "/",
+    "testregex10": "</html>",
+}
+DATABASE = {
+    "pgctl": "/usr/lib/postgresql/15/bin/pg_ctl",
+    "pgdata": "/var/lib/postgresql/15/main",
+    "config": "/etc/postgresql/15/main/postgresql.conf",
+    "socketdir": "/var/run/postgresql",
+    "start_opt": "-c ssl=off",
+}
+
 CASES = (
     Case(BARE, ["/usr/bin/python3", "-IS", "-c", "pass"], {}, 0),
     Case("examples/dummy meta-data", [f"{OURS}/dummy", "meta-data"], {}, 0),
     Case("examples/dummy monitor", [f"{OURS}/dummy", "monitor"], STATE, 0),
     Case("examples/memcached monitor", [f"{OURS}/memcached", "monitor"], {}, 0),
     Case("examples/memcached monitor, depth 10", [f"{OURS}/memcached", "monitor"], {}, 0, 10),
+    Case("http monitor", [f"{OURS}/http", "monitor"], WEB, 0),
+    Case("http monitor, depth 10", [f"{OURS}/http", "monitor"], WEB, 0, 10),
+    Case("heartbeat:nginx monitor", [f"{HEARTBEAT}/nginx", "monitor"], HEARTBEAT_NGINX, 0),
+    Case(
+        "heartbeat:nginx monitor, depth 10",
+        [f"{HEARTBEAT}/nginx", "monitor"],
+        HEARTBEAT_NGINX,
+        0,
+        10,
+    ),
+    Case("heartbeat:apache monitor", [f"{HEARTBEAT}/apache", "monitor"], HEARTBEAT_APACHE, 0),
+    Case(
+        "heartbeat:apache monitor, depth 10",
+        [f"{HEARTBEAT}/apache", "monitor"],
+        HEARTBEAT_APACHE,
+        0,
+        10,
+    ),
+    Case("heartbeat:pgsql monitor", [f"{HEARTBEAT}/pgsql", "monitor"], DATABASE, 0),
     Case("heartbeat:dummypy meta-data", [f"{HEARTBEAT}/dummypy", "meta-data"], STATE, 0),
     Case("heartbeat:dummypy monitor", [f"{HEARTBEAT}/dummypy", "monitor"], STATE, 0),
     Case("heartbeat:Dummy meta-data (shell)", [f"{HEARTBEAT}/Dummy", "meta-data"], STATE, 0),
@@ -87,8 +150,21 @@ AIMS = (
     ("examples/dummy monitor", BARE, 1.5),
     ("examples/dummy meta-data", "heartbeat:dummypy meta-data", 0.5),
     ("examples/dummy monitor", "heartbeat:dummypy monitor", 0.5),
+    ("http monitor, depth 10", "heartbeat:nginx monitor, depth 10", 0.5),
+    ("http monitor, depth 10", "heartbeat:apache monitor, depth 10", 0.5),
+    ("http monitor, depth 10", "heartbeat:apache monitor", 0.5),
 )
 """What is promised: the first costs at most so many times the second."""
+
+
+STARTED = (
+    "examples/memcached monitor",
+    "http monitor",
+    "heartbeat:nginx monitor",
+    "heartbeat:apache monitor",
+    "heartbeat:pgsql monitor",
+)
+"""Whose agents start a service first."""
 
 
 def code_digest() -> str:
@@ -108,14 +184,27 @@ def laboratory(place: Path) -> Machine:
         f"{EXAMPLES}/{path.name}": path.read_text("utf-8") for path in TOP.glob("examples/*.py")
     }
     cases = {case.name: {"argv": [*case.argv], "env": case.env()} for case in CASES}
-    memcached = next(case for case in CASES if "memcached" in case.name)
-    variables = [f"{name}={value}" for name, value in memcached.env().items()]
+    files |= {
+        f"/lab/{name}.conf": NGINX.format(name=name, port=port)
+        for name, port in {"ours": 8001, "peer": 8002}.items()
+    }
+    started = {case.argv[0]: case for case in CASES if case.name in STARTED}
     return replace(
-        Machine(roots.root("pacemaker"), build_wheel(place)),
+        Machine(roots.root("servers"), build_wheel(place)),
         files={**files, "/lab/spent.py": SPENT.read_text("utf-8"), "/lab/cases": json.dumps(cases)},
         prepare=[
+            ["ocfkit", "install"],
             ["ocfkit", "install", f"{EXAMPLES}/dummy.py", f"{EXAMPLES}/memcached.py"],
-            ["env", "-i", *variables, f"{OURS}/memcached", "start"],
+            *(
+                [
+                    "env",
+                    "-i",
+                    *(f"{name}={value}" for name, value in case.env().items()),
+                    agent,
+                    "start",
+                ]
+                for agent, case in started.items()
+            ),
             ["touch", STATE["state"]],
         ],
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from ocfkit import catalogue
+from ocfkit.agents import SHIPPED
 from ocfkit.catalogue import AgentError
 from tests.ocfkit.command import FLAG, ROOT, write
 
@@ -224,8 +226,13 @@ class TestRegistered:
         assert [(each.name, each.target) for each in catalogue.registered()] == [
             ("broken", "acme_broken:Web"),
             ("flagship", "acme_flags:Flag"),
+            *SHIPPED.items(),
         ]
         assert "acme_broken" not in sys.modules
+
+    def test_are_those_that_ship_as_the_package_registers_them(self) -> None:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        assert project["entry-points"][catalogue.GROUP] == SHIPPED
 
     @pytest.mark.usefixtures("acme")
     def test_that_are_broken_are_told_by_their_name(self) -> None:

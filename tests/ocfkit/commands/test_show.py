@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ocfkit import catalogue
+from ocfkit.agents import SHIPPED
 from ocfkit.commands import show
 from ocfkit.metadata import metadata
 from tests.ocfkit.command import ROOT, ocfkit, write
@@ -86,7 +87,9 @@ def test_prints_the_meta_data_of_a_profile(profile: str) -> None:
     assert done.stdout == metadata(cls, "promotable", "1.0" if profile == "1.0" else "1.1")
 
 
-def test_lists_nothing_where_there_is_nothing(tmp_path: Path) -> None:
+def test_lists_those_that_ship_also_in_a_checkout(tmp_path: Path) -> None:
     done = ocfkit("list", "--ocf-root", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "No agent is registered.\n\nNo launcher is installed.\n"
+    first, *agents, empty, last = done.stdout.splitlines()
+    assert (first, empty, last) == ("Agents:", "", "No launcher is installed.")
+    assert [line.split()[0] for line in agents] == sorted(SHIPPED)
