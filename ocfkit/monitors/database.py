@@ -12,9 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Mapping
-    from typing import Literal, NoReturn
+    from typing import Literal
 
     from ocfkit.deadline import Deadline
+    from ocfkit.monitors.names import Place
     from ocfkit.monitors.question import Question
 
     Engine = Literal["postgresql", "mysql"]
@@ -118,65 +119,23 @@ def without_driver(engine: Engine, why: ImportError) -> InstallationError:
 
 
 def addresses(host: str, question: Question, deadline: Deadline) -> list[str]:
-    """Numeric addresses of a host; a unix socket and a number are their own.
-
-    A name is looked up by a child: nothing ends getaddrinfo(3) while it waits for a name server.
-    """
-    if host.startswith("/") or _is_numeric(host):
+    """Numeric addresses of a host as text; a unix socket is its own."""
+    if host.startswith("/"):
         return [host]
-    hears, says = os.pipe2(os.O_CLOEXEC)
+    from ocfkit.monitors.names import NoAddressError, resolve
+
     try:
-        pid = os.fork()
-    except OSError:
-        os.close(hears)
-        os.close(says)
-        raise
-    if pid == 0:
-        _look_up_and_exit(host, says, deadline.left())
-    try:
-        os.close(says)
-        said = _read_all(hears, deadline)
-    finally:
-        os.close(hears)
-        end_child(pid)
-    if said.startswith("+"):
-        return said[1:].split("\n")
-    if said.startswith("-"):
-        raise question.failed(f"the name service knows no address of {host}: {said[1:]}")
-    raise question.failed(f"the name service did not say in time which address {host} has")
+        found = resolve(host, 0, deadline)
+    except NoAddressError as error:
+        raise question.failed(str(error)) from None
+    return [_text(place) for _, place in found]
 
 
-def _is_numeric(host: str) -> bool:
-    import _socket as socket  # socket itself costs 5 ms
-
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host.partition("%")[0])
-        except (
-            OSError,
-            ValueError,
-        ):  # ValueError: a NUL, which getaddrinfo(3) will not like either
-            continue
-        return True
-    return False
-
-
-def _look_up_and_exit(host: str, says: int, seconds: float) -> NoReturn:
-    said = "-it cannot be asked"
-    try:
-        import _socket as socket
-
-        arm(seconds + 0.5)
-        try:
-            # bytes: a str would load the encoding idna
-            name = host.encode() if host.isascii() else host.encode("idna")
-            found = socket.getaddrinfo(name, None, 0, socket.SOCK_STREAM)
-            said = "+" + "\n".join(dict.fromkeys(str(each[4][0]) for each in found))
-        except (OSError, ValueError) as error:
-            said = f"-{getattr(error, 'strerror', None) or error}"
-        os.write(says, said.encode())
-    finally:
-        os._exit(0)
+def _text(place: Place) -> str:
+    """An address as text; one that is valid on a link has the number of the link with it."""
+    if len(place) == 4 and place[3]:
+        return f"{place[0]}%{place[3]}"
+    return place[0]
 
 
 def arm(seconds: float) -> None:
@@ -184,19 +143,6 @@ def arm(seconds: float) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
-
-
-def _read_all(descriptor: int, deadline: Deadline) -> str:
-    """What comes until the other end is closed; nothing when that is not in time."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    said = b""
-    while not deadline.over() and poll.poll(deadline.left() * 1000):
-        data = os.read(descriptor, 65536)
-        if not data:
-            return said.decode("utf-8", "replace")
-        said += data
-    return ""
 
 
 def did_its_work(pid: int, seconds: float) -> bool:

@@ -160,14 +160,18 @@ class TestAnAnswer:
     def test_comes_from_the_address_that_can_be_reached(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        resolve(monkeypatch, "127.0.0.2", "127.0.0.1")
+        look_up(monkeypatch, lambda: ["127.0.0.2", "127.0.0.1"])
         with Server(server_of(engine, {"q": [b"1"]})) as server:
             assert ask(engine, server, host="db.example").value == "1"
 
 
-def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    def found(*_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-        return [(socket.AF_INET, 1, 6, "", (address, 0)) for address in addresses]
+def look_up(monkeypatch: pytest.MonkeyPatch, look: Callable[[], list[str]]) -> None:
+    """Let the name service do this for what is no number."""
+
+    def found(*asked: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        if asked[-1] == socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, 1, 6, "", (address, 0)) for address in look()]
 
     monkeypatch.setattr("_socket.getaddrinfo", found)
 
@@ -182,7 +186,7 @@ class TestAServerThatIsNotThere:
     def test_refuses_at_each_of_its_addresses(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        resolve(monkeypatch, "127.0.0.2", "127.0.0.1")
+        look_up(monkeypatch, lambda: ["127.0.0.2", "127.0.0.1"])
         with Server(silent) as server:
             pass
         refused = "127.0.0.2: Connection refused; 127.0.0.1: Connection refused "
@@ -207,10 +211,10 @@ class TestAServerThatIsNotThere:
     def test_has_a_name_that_nobody_knows(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def unknown(*_: object) -> None:
-            raise socket.gaierror(-2, "Name or service not known")
+        def unknown() -> list[str]:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-        monkeypatch.setattr("_socket.getaddrinfo", unknown)
+        look_up(monkeypatch, unknown)
         said = "the name service knows no address of db.example: Name or service not known "
         with Server(silent) as server, pytest.raises(ActionError, match=said):
             ask(engine, server, host="db.example")
@@ -218,10 +222,11 @@ class TestAServerThatIsNotThere:
     def test_has_a_name_that_a_dead_name_server_would_know(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def waits(*_: object) -> None:
+        def waits() -> list[str]:
             time.sleep(60)
+            return []
 
-        monkeypatch.setattr("_socket.getaddrinfo", waits)
+        look_up(monkeypatch, waits)
         said = "the name service did not say in time which address db.example has "
         with Server(silent) as server, pytest.raises(ActionError, match=said):
             ask(engine, server, host="db.example", seconds=0.5)
