@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ocfkit.agents.http import Http
+from ocfkit.linux import process
 from ocfkit.testing import Instance, Node
-from tests.ocfkit.daemons import free_port, pid_of
+from tests.ocfkit.daemons import free_port, pid_of, wait_for
 
 
 @pytest.fixture
@@ -57,7 +58,9 @@ def test_a_page_that_says_something_else_is_a_failure(web: Instance, site: Path)
 
 def test_a_suspended_server_is_a_failure_at_every_depth(web: Instance) -> None:
     web.start()
-    os.kill(pid_of(web), signal.SIGSTOP)
+    pid = pid_of(web)
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: process.stat(pid).state == "T", pid)
     assert web.monitor().code == 1
     assert web.monitor(level=10).code == 1
     assert web.stop().code == 0

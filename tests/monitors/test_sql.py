@@ -339,7 +339,7 @@ class TestAQueryThatDoesNotEnd:
 
         said = "in time, and the server took no note that it is cancelled "
         with Server(freezes) as server, pytest.raises(ActionError, match=said):
-            ask("postgresql", server, seconds=1)
+            ask("postgresql", server, seconds=3)
         assert len(connections) == 2
 
 

@@ -226,8 +226,9 @@ class TestAStart:
         assert "says not running (code 3)" in outcome.reason
 
     def test_is_done_when_the_parents_of_the_daemon_have_ended(
-        self, ocf: Node, tmp_path: Path
+        self, ocf: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(Scripted, "settle", 1.5)  # well above what the parents live
         daemon = "setsid sh -c 'sleep 600 & echo $! >$0; sleep 0.4'"
         script = Script(tmp_path, start=f"{daemon} $pid </dev/null >/dev/null 2>&1 & sleep 0.2")
         service = of(ocf, script)
