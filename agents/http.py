@@ -136,7 +136,7 @@ class Http(Service):
         from ocfkit.monitors import http
 
         http.check(
-            self.statusurl or f"http://127.0.0.1:{self.port or 80}/",
+            self._url(),
             deadline=self.deadline,
             headers={"Host": self.host_header} if self.host_header else {},
             user=self.user or "",
@@ -162,6 +162,9 @@ class Http(Service):
 
     def validate_host(self) -> None:
         super().validate_host()
+        from ocfkit.monitors import http
+
+        http.require(self._url(), ca_file=self.ca_file or "")
         if self.journey:
             from ocfkit.monitors import journey
 
@@ -195,6 +198,9 @@ class Http(Service):
         if not self.configfile:
             return []
         return [_FOREGROUND.get(self._kind(), ("-f",))[0], self.configfile]
+
+    def _url(self) -> str:
+        return self.statusurl or f"http://127.0.0.1:{self.port or 80}/"
 
     def _statuses(self) -> set[int]:
         words = self.status.replace(",", " ").split()

@@ -148,7 +148,8 @@ class Service(Base):
         ways = [each for each in (self.script, self.systemd_unit, self.program) if each]
         if len(ways) != 1:
             raise ConfigurationError(
-                f"one of init_script, unit and command has to be set, {len(ways)} are"
+                f"set exactly one of init_script, unit and command: {len(ways) or 'none'} "
+                f"{'are' if ways else 'is'} set"
             )
         if self.program:
             self.command()
@@ -163,6 +164,10 @@ class Service(Base):
 
     def validate_host(self) -> None:
         super().validate_host()
+        if self.http_url:
+            from ocfkit.monitors import http
+
+            http.require(self.http_url, ca_file=self.http_ca_file or "")
         if self.journey:
             from ocfkit.monitors import journey
 

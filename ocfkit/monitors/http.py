@@ -76,7 +76,7 @@ def check(
     goes along. Over TLS the certificate has to be valid for the host or `server_name`, signed by
     one of `ca_file` or of the system, unless `verify` is off; an answer that is right is
     DegradedError when the certificate ends within `expires_within` days. Raises ConfigurationError
-    for an address, a header or a CA file that is none.
+    for an address or a header that is none, and InstallationError for a CA file: it is this node's.
     """
     early = deadline.within(max(deadline.left() - _TO_SAY_IT, 0.0))
     question = Question(f"{method} {url}" if "@" not in url else method)
@@ -107,6 +107,15 @@ def check(
             tls.require_days(expires_within)
         return page
     raise question.failed(f"redirected more than {redirects} times")
+
+
+def require(url: str, *, ca_file: str = "") -> None:
+    """Raise what `check` would of an address or a CA file; for an agent's `validate_host`."""
+    Address(url)
+    if ca_file:
+        from ocfkit.monitors.tls import context
+
+        context(ca_file)
 
 
 class Address:

@@ -5,9 +5,23 @@ from __future__ import annotations
 import ssl
 import time
 
-from ocfkit.errors import ConfigurationError
+from ocfkit.errors import InstallationError
 from ocfkit.monitors.question import Question
 from ocfkit.monitors.tcp import Line
+
+
+def context(ca_file: str) -> ssl.SSLContext:
+    """What trusts the file's certificates, or the system's; InstallationError for a bad file."""
+    if not ca_file:
+        return ssl.create_default_context()
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        made.load_verify_locations(ca_file)
+    except ssl.SSLError as error:
+        raise InstallationError(f"CA file {ca_file}: it holds no certificate") from error
+    except OSError as error:
+        raise InstallationError(f"CA file {ca_file}: {error.strerror}") from error
+    return made
 
 
 class Tls:
@@ -16,22 +30,15 @@ class Tls:
     def __init__(
         self, line: Line, question: Question, name: str, *, ca_file: str, verify: bool
     ) -> None:
-        """Shake hands; raises ActionError, or ConfigurationError for a CA file that is none."""
+        """Shake hands; raises ActionError, or InstallationError for a CA file that is none."""
         self._line = line
         self._question = question
         self._comes, self._goes = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = ssl.create_default_context()
+        trusted = context(ca_file if verify else "")
         if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif ca_file:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            try:
-                context.load_verify_locations(ca_file)
-            except OSError as error:  # ssl.SSLError is one, too
-                why = error.strerror or "it holds no certificate"
-                raise ConfigurationError(f"CA file {ca_file}: {why}") from error
-        self._tls = context.wrap_bio(self._comes, self._goes, server_hostname=name)
+            trusted.check_hostname = False
+            trusted.verify_mode = ssl.CERT_NONE
+        self._tls = trusted.wrap_bio(self._comes, self._goes, server_hostname=name)
         while True:
             try:
                 self._tls.do_handshake()

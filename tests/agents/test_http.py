@@ -56,6 +56,16 @@ def test_a_page_that_says_something_else_is_a_failure(web: Instance, site: Path)
     web.stop()
 
 
+def test_another_status_may_be_the_right_one(web: Instance) -> None:
+    web.start()
+    web.parameters["statusurl"] = f"http://127.0.0.1:{web.parameters['port']}/nothing"
+    web.parameters["testregex"] = "File not found"
+    assert web.monitor(level=10).code == 1
+    web.parameters["status"] = "200,404"
+    assert web.monitor(level=10).code == 0
+    web.stop()
+
+
 def test_a_suspended_server_is_a_failure_at_every_depth(web: Instance) -> None:
     web.start()
     pid = pid_of(web)
@@ -79,6 +89,7 @@ def test_a_journey_that_is_none_keeps_it_from_starting(web: Instance, tmp_path: 
         ({"status": "ok"}, "parameter status: expected codes such as 200,204, seen 'ok'"),
         ({"init_script": "/etc/init.d/x", "unit": "x"}, "cannot both run it"),
         ({"testregex": "("}, "'(' is no regular expression"),
+        ({"httpd": "true", "statusurl": "htp://web/"}, "'htp://web/' is no address such as"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_done(

@@ -54,8 +54,8 @@ def test_runs_an_init_script(ocf: Node, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({}, "one of init_script, unit and command has to be set, 0 are"),
-        ({"command": "a", "unit": "b"}, "has to be set, 2 are"),
+        ({}, "set exactly one of init_script, unit and command: none is set"),
+        ({"command": "a", "unit": "b"}, "init_script, unit and command: 2 are set"),
         ({"command": "a 'b"}, "parameter command: No closing quotation"),
         ({"command": "''"}, "parameter command is blank"),
         ({"unit": "no such unit"}, "cannot be the name of a unit"),

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocfkit.deadline import Deadline
-from ocfkit.errors import ActionError, ConfigurationError, DegradedError
+from ocfkit.errors import ActionError, ConfigurationError, DegradedError, InstallationError
 from ocfkit.monitors import http
 from ocfkit.monitors.question import Question
 from tests.monitors.servers import Script, dripping, page, request, saying, serving, silent
@@ -177,6 +177,15 @@ class TestARedirect:
         with pytest.raises(ActionError, match=seen):
             fetched(saying(answer), redirects=2)
 
+    def test_is_not_followed_to_another_host_at_the_same_port(self) -> None:
+        def script(connection: socket.socket) -> None:
+            request(connection)
+            target = f"http://localhost:{connection.getsockname()[1]}/"
+            connection.sendall(page(b"", "302 Found", f"Location: {target}"))
+
+        with pytest.raises(ActionError, match="which is not followed"):
+            fetched(script, redirects=1)
+
 
 class TestAQuestionThatIsNone:
     @pytest.mark.parametrize(
@@ -187,6 +196,8 @@ class TestAQuestionThatIsNone:
         ],
     )
     def test_is_a_mistake_in_the_configuration(self, url: str) -> None:
+        with pytest.raises(ConfigurationError):
+            http.require(url)
         with pytest.raises(ConfigurationError):
             http.check(url, deadline=later())
 
@@ -260,7 +271,9 @@ class TestTls:
     ) -> None:
         (tmp_path / "none.pem").write_text("nothing")
         for path in ("/nowhere.pem", str(tmp_path / "none.pem")):
-            with pytest.raises(ConfigurationError, match="CA file"):
+            with pytest.raises(InstallationError, match=f"CA file {path}: (No such|it holds no)"):
+                http.require("https://web/", ca_file=path)
+            with pytest.raises(InstallationError, match="CA file"):
                 asked(ca_file=path)
 
     def test_is_not_taken_for_an_answer(self) -> None:

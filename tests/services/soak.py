@@ -92,9 +92,12 @@ def soak_all(agents: list[str], cycles: int) -> list[Soaked]:
 def main() -> int:
     """Print what was seen; 1 when something is left."""
     parser = argparse.ArgumentParser(prog="./dev soak", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("agents", nargs="*", choices=[[], *AGENTS], metavar="AGENT")
+    parser.add_argument("agents", nargs="*", metavar="AGENT", help=", ".join(AGENTS))
     parser.add_argument("--cycles", type=int, default=1000, help="of each (default: 1000)")
     arguments = parser.parse_args()
+    for agent in arguments.agents:
+        if agent not in AGENTS:
+            parser.error(f"there is no agent {agent} to soak; there are: {', '.join(AGENTS)}")
     if os.geteuid() != 0:
         parser.exit(2, "soak: its machines are made as root: sudo ./dev soak\n")
     seen = soak_all(arguments.agents or list(AGENTS), arguments.cycles)

@@ -163,7 +163,7 @@ POSTGRESQL = {
         190,
         "does not admit user watch: fe_sendauth: no password supplied",
         more="password=",
-        before=f"echo '*:*:*:*:{PASSWORD}' >/root/.pgpass; chmod 600 /root/.pgpass",
+        before=f"echo '*:*:*:*:{PASSWORD}' >~/.pgpass; chmod 600 ~/.pgpass",
     ),
     "no entry in pg_hba.conf": State(
         190,
