@@ -828,9 +828,10 @@ class TestAbsence:
             assert is_alive(pid)
 
     def test_of_a_script(self, ocf: Node, tmp_path: Path) -> None:
-        program = script(tmp_path, "while :; do sleep 0.1; done")
+        program = script(tmp_path, f": >{tmp_path}/up; while :; do sleep 0.1; done")
         service = ocf(Service, program=program, words="a b")
         with by_hand(program, "a", "b") as pid:
+            wait_for((tmp_path / "up").exists, pid)  # its interpreter has read it
             os.unlink(program)
             assert service.probe().code == 0
             assert service.stop().code == 0
