@@ -302,7 +302,8 @@ class TestWhatIsHidden:
     ) -> None:
         pid = os.posix_spawn(napper, called, {})
         try:
-            wait_for(lambda: process.executable(pid) == napper, pid)
+            # the kernel tells the program of an execve(2) before its arguments are in place
+            wait_for(lambda: process.command_line(pid) == called, pid)
             deny(monkeypatch, "environment", pid)
             if could_be_it:
                 with pytest.raises(ActionError, match=f"{pid} could be it: we may not look at it"):
