@@ -8,45 +8,24 @@ from __future__ import annotations
 
 from ocfkit.errors import ActionError, ConfigurationError
 from ocfkit.monitors import patterns
+from ocfkit.monitors.http_address import Address, followed, host_and_port, parsed
+from ocfkit.monitors.http_answer import Page, Reader
 from ocfkit.monitors.question import Question, quoted
-from ocfkit.monitors.tcp import Line
+from ocfkit.monitors.tcp import Line, early
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from typing import Protocol
 
     from ocfkit.deadline import Deadline
+    from ocfkit.monitors.http_answer import Stream
+    from ocfkit.monitors.tls import Tls
 
-    class Stream(Protocol):
-        """What is spoken over, with or without TLS."""
+__all__ = ["Page", "check", "require"]
 
-        def send(self, data: bytes) -> None:
-            """Send all of it."""
-
-        def receive(self, so_far: str) -> bytes:
-            """What comes next, b"" at the end."""
-            ...
-
-
-_LARGEST_HEAD = 65536
-_PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_TO_SAY_IT = 0.1
-"""Seconds before the deadline in which is said what was seen until then."""
-
-
-class Page:
-    """What came back."""
-
-    __slots__ = ("body", "headers", "seconds", "status")
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        """`headers` by their names in lower case; of several of a name the last."""
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.seconds = 0.0
+_OURS = frozenset(("connection", "content-length", "transfer-encoding"))
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def check(
@@ -71,98 +50,210 @@ def check(
 ) -> Page:
     """Ask for a page; its status has to be one of `status`, and `match` has to be in its body.
 
-    `limit` bytes of the body are read at most; a longer one is a failure unless the pattern was
-    found before. So many `redirects` are followed, and only to the same host, since the password
-    goes along. Over TLS the certificate has to be valid for the host or `server_name`, signed by
-    one of `ca_file` or of the system, unless `verify` is off; an answer that is right is
-    DegradedError when the certificate ends within `expires_within` days. Raises ConfigurationError
-    for an address or a header that is none, and InstallationError for a CA file: it is this node's.
-    """
-    early = deadline.within(max(deadline.left() - _TO_SAY_IT, 0.0))
-    question = Question(f"{method} {url}" if "@" not in url else method)
-    for _ in range(redirects + 1):
-        place = Address(url)
-        question.asked = f"{method} {url}"
-        line = Line(question, unix_socket or place.host, place.port, early)
-        try:
-            stream: Stream = line
-            tls = None
-            if place.scheme == "https":
-                from ocfkit.monitors.tls import Tls  # 12 ms, for ssl
+    `limit` bytes of the body are read at most; a longer one is a failure unless the pattern is in
+    these. So many `redirects` are followed, those whose status is not a right one itself; to
+    another host, port or scheme go neither user and password nor any of `headers`.
 
-                name = server_name or place.host
-                stream = tls = Tls(line, question, name, ca_file=ca_file, verify=verify)
-            given = {**_authorization(user, password), **(headers or {})}
-            stream.send(_request(method, place, given, body))
-            page = Reader(stream, question, method, match, limit, ignore_case=ignore_case).page()
-            page.seconds = question.seconds
-        finally:
-            line.close()
-        target = page.headers.get("location", "")
-        if redirects and page.status in _REDIRECTS and page.status not in status and target:
-            url = place.leading_to(target, question)
-            continue
-        _require(page, question, status, match, ignore_case=ignore_case)
-        if tls is not None and expires_within:
-            tls.require_days(expires_within)
-        return page
-    raise question.failed(f"redirected more than {redirects} times")
+    Over TLS the certificate has to be valid for `server_name`, or else for the header Host that was
+    given, or else for the host of the address. It has to be signed by one of `ca_file` (a file, or
+    a folder as openssl-rehash(1) makes it) or else of the system's. With `verify` off nothing of it
+    is looked at. An answer that is right is DegradedError when the certificate ends within
+    `expires_within` days.
+
+    Raises ConfigurationError for what can be right nowhere, and InstallationError for a CA file
+    that is not there, or none: it is this node's.
+    """
+    request = _Request(method, headers or {}, user, password, body)
+    if match is not None:
+        patterns.require(match)
+        if method == "HEAD":
+            raise ConfigurationError("HEAD brings no page, so no pattern can be in it")
+    if unix_socket and not unix_socket.startswith("/"):
+        raise ConfigurationError(f"unix socket {unix_socket!r} is no absolute path")
+    visit = _Visit(_address(url), request, early(deadline), unix_socket)
+    visit.trusted = ca_file, verify
+    visit.server_name = server_name or request.host
+    page = visit.answer(status, limit)
+    for _ in range(redirects):
+        if page.status in status or page.status not in _REDIRECTS:
+            break
+        visit.follow(page)
+        page = visit.answer(status, limit)
+    if page.status not in status:
+        raise visit.failed(_wrong_status(page, status))
+    if match is not None and not patterns.find(match, page.body, ignore_case=ignore_case):
+        raise visit.failed(_without(match, page))
+    if page.is_cut and match is None:
+        raise visit.failed(f"the page is longer than {limit} bytes")
+    visit.require_days(expires_within)
+    return page
 
 
 def require(url: str, *, ca_file: str = "") -> None:
     """Raise what `check` would of an address or a CA file; for an agent's `validate_host`."""
-    Address(url)
+    _address(url)
     if ca_file:
-        from ocfkit.monitors.tls import context
+        from ocfkit.monitors.tls import trusting
 
-        context(ca_file)
+        trusting(ca_file)
 
 
-class Address:
-    """The parts of an address of http or https."""
+class _Request:
+    """What is asked for, wherever it leads."""
 
-    __slots__ = ("host", "path", "port", "scheme", "shown_host")
+    __slots__ = ("_headers", "_private", "body", "host", "method")
 
-    def __init__(self, url: str) -> None:
-        """Raises ConfigurationError, which does not show what may be a password."""
-        scheme, separator, rest = url.partition("://")
-        cut = min((rest.find(each) for each in "/?#" if each in rest), default=len(rest))
-        place, path = rest[:cut], rest[cut:].partition("#")[0]
-        if "@" in place:
-            raise ConfigurationError("an address must hold no user and no password: say them apart")
-        wrong = not url.isascii() or any(each <= " " or each == "\x7f" for each in url)
-        if not separator or scheme not in _PORTS or wrong:
-            raise ConfigurationError(f"{url!r} is no address such as http://127.0.0.1/status")
-        self.scheme = scheme
-        self.shown_host = place
-        bracket = place.rfind("]")
-        host, colon, port = place, "", ""
-        if place.rfind(":") > bracket:
-            host, colon, port = place.rpartition(":")
-        self.host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        in_range = port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536
-        if not self.host or (colon and not in_range) or (":" in self.host and bracket < 0):
-            raise ConfigurationError(f"{url!r} names no host and port")
-        self.port = int(port) if colon else _PORTS[scheme]
-        self.path = path if path.startswith("/") else f"/{path}"
+    def __init__(
+        self, method: str, headers: Mapping[str, str], user: str, password: str, body: bytes
+    ) -> None:
+        """Raises ConfigurationError, which shows no value: each may be a secret."""
+        if not method or not _TOKEN.issuperset(method):
+            raise ConfigurationError(f"{method!r} is no method of HTTP")
+        for name, value in headers.items():
+            if not name or not _TOKEN.issuperset(name) or name.lower() in _OURS:
+                raise ConfigurationError(f"{name!r} is no header that can be given")
+            if any(char in value for char in "\r\n\0"):
+                raise ConfigurationError(f"the header {name} holds the end of a line")
+        if ":" in user:
+            raise ConfigurationError("the user of basic authentication must not hold a colon")
+        self.method = method
+        self.body = body
+        self.host = _virtual_host(headers)
+        """The virtual host that is asked for; "" for that of the address."""
+        self._headers = {"User-Agent": "ocfkit", "Accept": "*/*", "Accept-Encoding": "identity"}
+        self._private = {**_authorization(user, password), **headers}
 
-    def leading_to(self, target: str, question: Question) -> str:
-        """The address that a redirect names; raises ActionError where it is somebody else's."""
-        if target.startswith("//"):
-            target = f"{self.scheme}:{target}"
-        if "://" not in target:
-            folder = self.path.partition("?")[0].rpartition("/")[0]
-            path = target if target.startswith("/") else f"{folder}/{target}"
-            return f"{self.scheme}://{self.shown_host}{path}"
+    def to(self, address: Address) -> bytes:
+        """The request as it is sent."""
+        rows = {"Host": address.host_header, **self._headers}
+        if self.body or self.method in ("POST", "PUT", "PATCH"):
+            rows["Content-Length"] = str(len(self.body))
+        given = {name.lower() for name in self._private}
+        rows = {name: value for name, value in rows.items() if name.lower() not in given}
+        rows |= {**self._private, "Connection": "close"}
+        lines = [f"{self.method} {address.target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in rows.items()]
+        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape") + self.body
+
+    def forget(self) -> None:
+        """Keep from others what was meant for one server."""
+        self.host = ""
+        self._private = {}
+
+    def turn(self, status: int) -> None:
+        """Become what a redirect makes of it (RFC 9110, 15.4)."""
+        if status == 303 or (status in (301, 302) and self.method == "POST"):
+            self.method = "HEAD" if self.method == "HEAD" else "GET"
+            self.body = b""
+
+
+class _Visit:
+    """One question, at whatever addresses it is asked."""
+
+    __slots__ = (
+        *("_address", "_asked", "_deadline", "_path", "_question", "_request", "_tls"),
+        *("server_name", "trusted"),
+    )
+
+    def __init__(
+        self, address: Address, request: _Request, deadline: Deadline, unix_socket: str
+    ) -> None:
+        self._address = address
+        self._request = request
+        self._deadline = deadline
+        self._path = unix_socket
+        self._asked = f"{request.method} {address.scheme}://{address.authority}{address.target}"
+        if unix_socket:
+            self._asked += f" over {unix_socket}"
+        self._question = Question(self._asked)
+        self._tls: Tls | None = None
+        self.trusted: tuple[str, bool] = "", True
+        """A CA file, and whether there must be trust at all."""
+        self.server_name = ""
+        """Whose certificate it has to be; that of the address if it does not say."""
+
+    def answer(self, status: Collection[int], limit: int) -> Page:
+        """Ask once; of a status that is not right the body is not read."""
+        stream = self._connected()
         try:
-            there = Address(target)
-        except ConfigurationError:
-            raise question.failed(f"redirected to {quoted(target)}, which is no address") from None
-        upgraded = (self.scheme, there.scheme) == ("http", "https")
-        same = (there.scheme, there.port) == (self.scheme, self.port)
-        if there.host != self.host or not (same or upgraded):
-            raise question.failed(f"redirected to {quoted(target)}, which is not followed")
-        return target
+            stream.send(self._request.to(self._address))  # who hangs up may have answered
+            reader = Reader(stream, self._question, limit)
+            page = reader.head()
+            page.url = self._address.shown
+            if page.status in status and self._request.method != "HEAD":
+                reader.read_body(page)
+        finally:
+            stream.close()
+        page.seconds = self._question.seconds
+        return page
+
+    def follow(self, page: Page) -> None:
+        """Go where a redirect leads; raises ActionError where that is nowhere."""
+        location = page.headers.get("location", "")
+        if not location:
+            raise self.failed(f"status {page.status}, and no word of where it leads")
+        before = self._address
+        try:
+            there = followed(before, location)
+        except ValueError as error:
+            raise self.failed(
+                f"status {page.status}, and where it leads is wrong: {error}"
+            ) from None
+        if there.scheme == before.scheme and there.host.lower() == self._request.host:
+            there = Address(before.scheme, before.authority, there.target)  # where it is asked for
+        self._request.turn(page.status)
+        if there.origin != before.origin:
+            if self._path or self._request.body:
+                what = "the unix socket does not lead" if self._path else "no body is sent"
+                raise self.failed(f"status {page.status} leads to {there.shown}, where {what}")
+            self._request.forget()
+            self.server_name = ""
+        self._address = there
+        self._question.asked = f"{self._asked}, which led to {there.shown}"
+
+    def failed(self, seen: str) -> ActionError:
+        """The error that says what was seen."""
+        return self._question.failed(seen)
+
+    def require_days(self, days: float) -> None:
+        """Raise DegradedError when the certificate of the last answer ends within so many."""
+        if self._tls is not None and days:
+            self._tls.require_days(days)
+
+    def _connected(self) -> Stream:
+        address = self._address
+        line = Line(self._question, self._path or address.host, address.port, self._deadline)
+        self._tls = None
+        if address.scheme == "http":
+            return line
+        try:
+            from ocfkit.monitors.tls import Tls  # 12 ms, for ssl
+
+            name = self.server_name or address.host.partition("%")[0]
+            ca_file, verify = self.trusted
+            self._tls = Tls(line, self._question, name, ca_file, verify=verify)
+        except BaseException:
+            line.close()
+            raise
+        return self._tls
+
+
+def _address(url: str) -> Address:
+    try:
+        return parsed(url)
+    except ValueError as error:
+        shown = "what was given" if "@" in url else repr(url)  # which may hold a password
+        raise ConfigurationError(f"{shown} is no address: {error}") from None
+
+
+def _virtual_host(headers: Mapping[str, str]) -> str:
+    for name, value in headers.items():
+        if name.lower() == "host":
+            try:
+                return host_and_port(value.strip(), 1)[0].lower()
+            except ValueError as error:
+                raise ConfigurationError(f"the header Host is none: {error}") from None
+    return ""
 
 
 def _authorization(user: str, password: str) -> dict[str, str]:
@@ -170,159 +261,23 @@ def _authorization(user: str, password: str) -> dict[str, str]:
         return {}
     from binascii import b2a_base64
 
-    pair = b2a_base64(f"{user}:{password}".encode(), newline=False).decode()
-    return {"Authorization": f"Basic {pair}"}
+    pair = b2a_base64(f"{user}:{password}".encode("utf-8", "surrogateescape"), newline=False)
+    return {"Authorization": f"Basic {pair.decode()}"}
 
 
-def _request(method: str, place: Address, headers: Mapping[str, str], body: bytes) -> bytes:
-    lines = {"Host": place.shown_host, "User-Agent": "ocfkit", "Accept": "*/*"}
-    if body:
-        lines["Content-Length"] = str(len(body))
-    lines |= {**headers, "Connection": "close"}
-    text = [f"{method} {place.path} HTTP/1.1", *(f"{key}: {value}" for key, value in lines.items())]
-    if any("\r" in line or "\n" in line for line in text):
-        raise ConfigurationError("a header holds the end of a line")
-    return "\r\n".join([*text, "", ""]).encode("utf-8", "replace") + body
+def _wrong_status(page: Page, status: Collection[int]) -> str:
+    wanted = " or ".join(str(each) for each in sorted(status))
+    location = page.headers.get("location", "") if page.status in _REDIRECTS else ""
+    leads = ""
+    if location and "@" not in location:
+        leads = f" (it leads to {quoted(location.partition('?')[0])})"
+    return f"status {page.status}, not {wanted}{leads}"
 
 
-def _require(
-    page: Page,
-    question: Question,
-    status: Collection[int],
-    match: str | None,
-    *,
-    ignore_case: bool,
-) -> None:
-    """Raise ActionError where the page is not the right one."""
-    if page.status not in status:
-        wanted = " or ".join(str(each) for each in sorted(status))
-        raise question.failed(f"status {page.status}, not {wanted}")
-    if match is not None and not patterns.find(match, page.body, ignore_case=ignore_case):
-        raise question.failed(
-            f"status {page.status}, and the page is {quoted(page.body)}, without {match!r}"
-        )
-
-
-class Reader:
-    """Reads one answer (RFC 9112)."""
-
-    def __init__(
-        self,
-        stream: Stream,
-        question: Question,
-        method: str,
-        match: str | None,
-        limit: int,
-        *,
-        ignore_case: bool,
-    ) -> None:
-        self._stream = stream
-        self._question = question
-        self._method = method
-        self._match = match
-        self._limit = limit
-        self._ignore_case = ignore_case
-        self._said = b""
-        self._so_far = "no answer had come"
-
-    def page(self) -> Page:
-        """Read to the end of it; raises ActionError."""
-        status, headers = self._head()
-        while 100 <= status < 200:  # an interim answer
-            status, headers = self._head()
-        page = Page(status, headers, b"")
-        if self._method != "HEAD" and status not in (204, 304):
-            self._so_far = f"status {status}, and its page had not ended"
-            self._read_body(page)
-        return page
-
-    def _head(self) -> tuple[int, dict[str, str]]:
-        while b"\r\n\r\n" not in self._said and b"\n\n" not in self._said:
-            if len(self._said) > _LARGEST_HEAD:
-                raise self._failed(f"its headers are longer than {_LARGEST_HEAD >> 10} KiB")
-            if self._said:
-                self._so_far = f"{len(self._said)} bytes of its headers had come"
-            if not self._more():
-                if not self._said:
-                    raise self._failed("the connection was closed without an answer")
-                raise self._failed(f"it said {quoted(self._said)}, which is no answer in HTTP")
-        end = min(
-            (self._said.find(each) + len(each), len(each))
-            for each in (b"\r\n\r\n", b"\n\n")
-            if each in self._said
-        )[0]
-        head, self._said = self._said[:end], self._said[end:]
-        first, *rows = head.decode("latin-1").replace("\r\n", "\n").strip("\n").split("\n")
-        version, _, rest = first.partition(" ")
-        code = rest[:3]
-        if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdecimal()):
-            raise self._failed(f"it said {quoted(first)}, which is no answer in HTTP")
-        fields = (row.partition(":") for row in rows)
-        return int(code), {name.strip().lower(): value.strip() for name, _, value in fields}
-
-    def _read_body(self, page: Page) -> None:
-        length = page.headers.get("content-length")
-        if "chunked" in page.headers.get("transfer-encoding", "").lower():
-            self._read_chunks(page)
-        elif length is None:
-            while self._take(page):
-                if not self._more():
-                    return
-        elif not (length.isascii() and length.isdecimal() and len(length) < 16):
-            raise self._failed(f"its length is {quoted(length)}")
-        else:
-            self._read_exactly(page, int(length))
-
-    def _read_exactly(self, page: Page, length: int) -> bool:
-        """Whether the rest is wanted, too."""
-        while True:
-            take = self._said[:length]
-            self._said = self._said[len(take) :]
-            length -= len(take)
-            if not self._keep(page, take):
-                return False
-            if not length:
-                return True
-            if not self._more():
-                raise self._failed(f"the page broke off {length} bytes before its end")
-
-    def _read_chunks(self, page: Page) -> None:
-        while True:
-            while b"\n" not in self._said:
-                if len(self._said) > 1024:
-                    raise self._failed("a chunk of the page has no length")
-                if not self._more():
-                    raise self._failed("the page broke off before a chunk")
-            row, _, self._said = self._said.partition(b"\n")
-            if not row.strip():
-                continue  # the end of the chunk before
-            size = row.partition(b";")[0].strip()
-            if len(size) > 15 or size.strip(b"0123456789abcdefABCDEF"):
-                raise self._failed(f"a chunk of the page has the length {quoted(size)}")
-            if int(size, 16) == 0:
-                return
-            if not self._read_exactly(page, int(size, 16)):
-                return
-
-    def _take(self, page: Page) -> bool:
-        data, self._said = self._said, b""
-        return self._keep(page, data)
-
-    def _keep(self, page: Page, data: bytes) -> bool:
-        """Whether more is wanted; raises ActionError when there is too much."""
-        page.body += data
-        if len(page.body) <= self._limit:
-            return True
-        page.body = page.body[: self._limit]
-        match = self._match
-        if match is not None and patterns.find(match, page.body, ignore_case=self._ignore_case):
-            return False
-        raise self._failed(f"the page is longer than {self._limit} bytes")
-
-    def _more(self) -> bool:
-        data = self._stream.receive(self._so_far)
-        self._said += data
-        return bool(data)
-
-    def _failed(self, seen: str) -> ActionError:
-        return self._question.failed(seen)
+def _without(match: str, page: Page) -> str:
+    coding = page.headers.get("content-encoding", "identity")
+    how = "" if coding == "identity" else f" (compressed: {quoted(coding)})"
+    if not page.body:
+        return f"status {page.status}, and an empty page, without {match!r}"
+    cut = f" in its first {len(page.body)} bytes" if page.is_cut else ""
+    return f"status {page.status}, and the page is {quoted(page.body)}{how}, without {match!r}{cut}"

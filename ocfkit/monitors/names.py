@@ -35,21 +35,22 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
 
     A number (with a zone: `fe80::1%eth0`) is its own address. A name is looked up by a child:
     nothing ends getaddrinfo(3) while it waits for a name server. The child stays in our process
-    group, whose end is its own, and has a clock of its own besides.
+    group, so that whoever ends that ends it too, and has a clock of its own besides.
     """
-    nonsense = NoAddressError(f"{one_line(host)!r} cannot be the name of a host")
-    if not host.isprintable():
-        raise nonsense
     try:
-        return _found(_wire_name(host), port, socket.AI_NUMERICHOST)
-    except ValueError as error:  # UnicodeError is one
-        raise nonsense from error
+        name = _wire_name(host)
+    except ValueError as error:
+        raise NoAddressError(f"{one_line(host)!r} cannot be the name of a host") from error
+    try:
+        return _found(name, port, socket.AI_NUMERICHOST)
     except OSError:
-        return _looked_up(host, port, deadline)
+        return _looked_up(host, name, port, deadline)
 
 
 def _wire_name(host: str) -> bytes:
     """The name as bytes: from a str, getaddrinfo makes it with a codec that costs 6 ms."""
+    if not host or not host.isprintable():
+        raise ValueError(host)
     return host.encode("ascii") if host.isascii() else host.encode("idna")
 
 
@@ -67,28 +68,26 @@ def _address(family: int, number: str, scope: int, port: int) -> Address:
     return family, place
 
 
-def _looked_up(host: str, port: int, deadline: Deadline) -> list[Address]:
-    said = _said_by_child(host, deadline)
+def _looked_up(host: str, name: bytes, port: int, deadline: Deadline) -> list[Address]:
+    said = _said_by_child(host, name, deadline)
     if said.startswith("+"):
         rows = (line.split(" ") for line in said[1:].split("\n"))
-        return [_address(int(family), host, int(scope), port) for family, host, scope in rows]
+        return [_address(int(family), number, int(scope), port) for family, number, scope in rows]
     if said.startswith("-"):
         raise NoAddressError(f"the name service knows no address of {host}: {said[1:]}")
     raise NoAddressError(f"the name service did not say in time which address {host} has")
 
 
-def _said_by_child(host: str, deadline: Deadline) -> str:
+def _said_by_child(host: str, name: bytes, deadline: Deadline) -> str:
     hears, says = os.pipe2(os.O_CLOEXEC)
     try:
         pid = os.fork()
     except OSError as error:
         os.close(hears)
         os.close(says)
-        raise NoAddressError(
-            f"no process can be had to look up {host}: {error.strerror}"
-        ) from error
+        raise NoAddressError(f"{host} cannot be looked up: {error.strerror}") from error
     if pid == 0:
-        _look_up_and_exit(host, says, deadline.left() + _TO_BE_ENDED)
+        _look_up_and_exit(name, says, deadline.left() + _TO_BE_ENDED)
     try:
         os.close(says)
         return _read_all(hears, deadline)
@@ -98,20 +97,19 @@ def _said_by_child(host: str, deadline: Deadline) -> str:
         os.waitpid(pid, 0)
 
 
-def _look_up_and_exit(host: str, says: int, seconds: float) -> NoReturn:
+def _look_up_and_exit(name: bytes, says: int, seconds: float) -> NoReturn:
     said = "-it cannot be asked"
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            found = _found(_wire_name(host), 0)
             said = "+" + "\n".join(
                 f"{family} {place[0]} {place[3] if len(place) > 3 else 0}"
-                for family, place in found
+                for family, place in _found(name, 0)
             )
-        except (OSError, ValueError) as error:
-            said = f"-{getattr(error, 'strerror', None) or error}"
+        except OSError as error:
+            said = f"-{error.strerror}"
         os.write(says, said.encode())
     finally:  # whatever it was: there must never be two of the caller
         os._exit(0)

@@ -89,7 +89,10 @@ def test_a_journey_that_is_none_keeps_it_from_starting(web: Instance, tmp_path: 
         ({"status": "ok"}, "parameter status: expected codes such as 200,204, seen 'ok'"),
         ({"init_script": "/etc/init.d/x", "unit": "x"}, "cannot both run it"),
         ({"testregex": "("}, "'(' is no regular expression"),
-        ({"httpd": "true", "statusurl": "htp://web/"}, "'htp://web/' is no address such as"),
+        (
+            {"httpd": "true", "statusurl": "htp://web/"},
+            "'htp://web/' is no address: it does not begin with http",
+        ),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_done(

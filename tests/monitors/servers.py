@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 Script = Callable[[socket.socket], None]
 """What is done with each connection."""
@@ -97,3 +98,32 @@ def page(body: bytes = b"ready", status: str = "200 OK", *headers: str) -> bytes
     """An answer with its length."""
     rows = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*rows, "", ""]).encode() + body
+
+
+def resetting(answer: bytes = b"") -> Script:
+    """Read a request, begin to answer, and break the connection off as a crash does it."""
+
+    def script(connection: socket.socket) -> None:
+        request(connection)
+        connection.sendall(answer)
+        time.sleep(0.1 if answer else 0)  # a reset takes with it what has not been read
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return script
+
+
+@contextmanager
+def full_queue() -> Generator[int]:
+    """A port whose listener is asleep, and whose queue is full: no connection comes about."""
+    with socket.socket() as listening, ExitStack() as stack:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        place = listening.getsockname()
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.2)
+            try:
+                waiting.connect(place)
+            except TimeoutError:
+                break
+        yield place[1]
