@@ -138,6 +138,8 @@ CASES = (
         0,
         10,
     ),
+    Case("pgsql monitor", [f"{OURS}/pgsql", "monitor"], DATABASE, 0),
+    Case("pgsql monitor, depth 10", [f"{OURS}/pgsql", "monitor"], DATABASE, 0, 10),
     Case("heartbeat:pgsql monitor", [f"{HEARTBEAT}/pgsql", "monitor"], DATABASE, 0),
     Case("heartbeat:dummypy meta-data", [f"{HEARTBEAT}/dummypy", "meta-data"], STATE, 0),
     Case("heartbeat:dummypy monitor", [f"{HEARTBEAT}/dummypy", "monitor"], STATE, 0),
@@ -153,6 +155,7 @@ AIMS = (
     ("http monitor, depth 10", "heartbeat:nginx monitor, depth 10", 0.5),
     ("http monitor, depth 10", "heartbeat:apache monitor, depth 10", 0.5),
     ("http monitor, depth 10", "heartbeat:apache monitor", 0.5),
+    ("pgsql monitor, depth 10", "heartbeat:pgsql monitor", 0.5),
 )
 """What is promised: the first costs at most so many times the second."""
 

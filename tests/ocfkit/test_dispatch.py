@@ -197,6 +197,20 @@ class TestStart:
         )
         assert time.monotonic() - began < 10
 
+    def test_tells_what_was_seen_while_there_was_time(self, ocf: Node) -> None:
+        class Hasty(Toy):
+            """Its check tells less when it has no time."""
+
+            @monitor.depth(10)
+            def page_comes_back(self) -> None:
+                if self.deadline.over():
+                    raise ActionError("time was over")
+                raise ActionError("3 bytes had come")
+
+        code, reason = seen(ocf(Hasty).start(timeout=0.5))
+        assert code == 1
+        assert reason.startswith("start: not up in time; last seen: 3 bytes had come")
+
     def test_that_has_no_effect_fails(self, ocf: Node) -> None:
         class Idle(Toy):
             """It never runs."""

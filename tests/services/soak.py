@@ -39,6 +39,10 @@ AGENTS = {
         "statusurl": "http://127.0.0.1:8001/",
         "testregex": "It works",
     },
+    "pgsql": {
+        "pgdata": "/var/lib/postgresql/15/main",
+        "start_opt": "-c ssl=off",  # which would be slow here, and needs no test
+    },
     "service": {"init_script": "/etc/init.d/snmpd", "check_command": "true"},
 }
 """Name → parameters of a service that is in the root."""
