@@ -670,7 +670,6 @@ class Pgsql(Daemon):
             other = _Lock.read(f"{socket}.lock")
             if other is not None and other.pid == gone.pid:
                 paths += [socket, f"{socket}.lock"]
-            paths += _pid_files(folder, gone.pid)
         for path in paths:
             self._unlink(path)
 
@@ -867,23 +866,6 @@ def _owned_by(path: str, uid: int) -> bool:
 
 
 # --- files, users and words -----------------------------------------------------------------------
-
-
-def _pid_files(folder: str, pid: int) -> list[str]:
-    """The files of external_pid_file, which Debian lays beside the socket, that name a process."""
-    found: list[str] = []
-    try:
-        names = [name for name in os.listdir(folder) if name.endswith(".pid")]
-    except OSError:
-        return []
-    for name in names:
-        try:
-            lock = _Lock.read(f"{folder}/{name}")
-        except OSError:
-            continue
-        if lock is not None and lock.pid == pid:
-            found.append(f"{folder}/{name}")
-    return found
 
 
 def _entry_of(user: str) -> struct_passwd:

@@ -120,6 +120,12 @@ class Agent:
     def escalate(self) -> None:
         """Stop it the hard way: called when three fifths of the time of a stop are over."""
 
+    def tidy(self) -> None:
+        """Remove what it has left: called at the end of a stop, when nothing of it runs.
+
+        The records below /run are still there. What it raises is logged, and fails no stop.
+        """
+
     def start_failure(self) -> str | None:
         """Tell a start that it need not wait any longer, and why; asked between two looks."""
         return None

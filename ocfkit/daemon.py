@@ -150,6 +150,17 @@ class Daemon(Agent, abstract=True):
                 raise ActionError(f"{_named(everything)} still there")
             self._kill(everything)
 
+    def tidy(self) -> None:
+        """Remove the pid files below /run that a killed or crashed main process has left."""
+        gone = self._recorded()[0]
+        if gone is None:
+            return
+        from ocfkit.pidfiles import left_by  # where something is stopped
+
+        for path in left_by(gone):
+            os.unlink(path)
+            self.log.info(f"removed {path}, which process {gone.pid} has left")
+
     @action
     def monitor(self) -> State:
         """Tell whether it runs, and is neither suspended nor stuck in the kernel."""

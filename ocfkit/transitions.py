@@ -256,6 +256,10 @@ def _remember(agent: Agent) -> None:
 def _forget(agent: Agent) -> None:
     _forget_failures(agent)
     try:
+        agent.tidy()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - nothing runs, which is what counts
+        agent.log.warning(f"something is left: {sentence(error)}")
+    try:
         agent.record().remove()
     except OSError as error:
         agent.log.warning(f"the record of the start stays: {error}")

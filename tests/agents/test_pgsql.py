@@ -204,8 +204,7 @@ class TestACrash:
         sockets = tmp_path / "sockets"
         sockets.mkdir()
         with working_in(data) as postmaster:
-            for name in (".s.PGSQL.5432.lock", "15-main.pid"):
-                (sockets / name).write_text(f"{postmaster.pid}\n")
+            (sockets / ".s.PGSQL.5432.lock").write_text(f"{postmaster.pid}\n")
             (sockets / ".s.PGSQL.5432").touch()
             (sockets / "other.pid").write_text("1\n")
             lock_of(data, postmaster.pid, sockets=str(sockets))

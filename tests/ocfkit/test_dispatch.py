@@ -283,6 +283,21 @@ class TestStop:
         assert Slow.calls == ["stop"]
         assert len(Slow.looks) == 3
 
+    @pytest.mark.parametrize("state", [RUNNING, STOPPED])
+    def test_tidies_up_when_nothing_runs(self, ocf: Node, state: State) -> None:
+        class Tidy(Toy):
+            """What it leaves cannot be removed."""
+
+            def tidy(self) -> None:
+                self.calls.append(f"tidy {Tidy.state}")
+                raise OSError(5, "Input/output error", "/run/toy.pid")
+
+        Tidy.state = state
+        outcome = ocf(Tidy).stop()
+        assert outcome.code == 0
+        assert Tidy.calls[-1] == f"tidy {STOPPED}"
+        assert "something is left" in outcome.stderr
+
     def test_that_has_no_effect_fails(self, ocf: Node) -> None:
         class Eternal(Toy):
             """It runs for ever."""

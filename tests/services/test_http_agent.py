@@ -24,7 +24,10 @@ NGINX = [
     "testregex=It works",
 ]
 APACHE = ["httpd=/usr/sbin/apache2", "statusurl=http://127.0.0.1:80/", "testregex=</html>"]
-NOTHING_LEFT = "! pgrep -x 'nginx|apache2' && ! ss -Hltn 'sport = :8001 or sport = :80' | grep ."
+NOTHING_LEFT = (
+    "! pgrep -x 'nginx|apache2' && ! ss -Hltn 'sport = :8001 or sport = :80' | grep . && "
+    "! ls /run/lab.pid /run/apache2/apache2.pid 2>/dev/null"
+)
 
 
 @pytest.fixture
@@ -58,6 +61,7 @@ def test_a_web_server_starts_is_watched_and_stops(machine: Machine, parameters: 
     ("fault", "level", "code", "reason"),
     [
         ("pkill -KILL -o -x nginx", "check", 1, "are still there"),
+        ("pkill -KILL -x nginx; while pgrep -x nginx; do sleep 0.05; done", "check", 7, ""),
         ("pkill -STOP -o -x nginx", "check", 1, "is suspended (state T)"),
         ("pkill -STOP -P $(pgrep -o -x nginx)", "check=10", 1, "no answer had come when time"),
         ("sed -i 's/It works/Sorry/' /lab/nginx.conf && pkill -HUP -o -x nginx && sleep 1",
@@ -66,7 +70,7 @@ def test_a_web_server_starts_is_watched_and_stops(machine: Machine, parameters: 
          "check=10", 1, "status 500, not 200"),
         ("rm /lab/nginx.conf", "check=10", 0, ""),
     ],
-    ids=["killed", "suspended", "workers", "text", "status", "configuration"],
+    ids=["killed", "all killed", "suspended", "workers", "text", "status", "configuration"],
 )  # fmt: skip
 def test_a_fault_is_seen_and_the_stop_works(
     machine: Machine, fault: str, level: str, code: int, reason: str
