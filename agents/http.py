@@ -176,10 +176,15 @@ class Http(Service):
         tested = _TESTED_BY.get(self._kind())
         if tested is None or self.script or self.systemd_unit:
             return
+        from ocfkit.pidfiles import empty_ones  # not in a monitor
+
         variables = self.variables()
         _make_folders(variables)
         argv = [self._httpd(), *tested, *self._configured(), *self._options()]
+        before = empty_ones()
         ended = self.run(argv, env=variables)
+        for path in empty_ones() - before:  # nginx makes its pid file when it is only tested
+            os.unlink(path)
         if ended.code:
             said = (ended.stderr.strip() or ended.stdout.strip()).splitlines()
             wrong = next((line for line in said if "emerg" in line or "rror" in line), "")

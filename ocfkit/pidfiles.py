@@ -28,6 +28,18 @@ def left_by(gone: Identity, run: str = _RUN) -> list[str]:
     return [path for path in _pid_files(run) if _names(path, gone.pid, since)]
 
 
+def empty_ones(run: str = _RUN) -> set[str]:
+    """The files `*.pid` there that hold nothing."""
+    found: set[str] = set()
+    for path in _pid_files(run):
+        try:
+            if not os.lstat(path).st_size:
+                found.add(path)
+        except OSError:  # gone meanwhile
+            continue
+    return found
+
+
 def _pid_files(run: str) -> Iterator[str]:
     folders = [run]
     try:

@@ -10,7 +10,7 @@ import pytest
 
 from ocfkit.linux import process
 from ocfkit.linux.process import Identity
-from ocfkit.pidfiles import left_by
+from ocfkit.pidfiles import empty_ones, left_by
 
 
 @pytest.fixture
@@ -69,3 +69,10 @@ def test_what_leads_elsewhere_or_is_no_file_is_left_alone(run: Path, gone: Ident
 
 def test_where_there_is_no_such_folder_there_are_none(gone: Identity) -> None:
     assert left_by(gone, "/nowhere") == []
+
+
+def test_empty_ones_name_nobody(run: Path) -> None:
+    (run / "full.pid").write_text("1\n")
+    (run / "web/empty.pid").touch()
+    (run / "empty").touch()
+    assert empty_ones(str(run)) == {f"{run}/web/empty.pid"}

@@ -88,6 +88,22 @@ def test_a_fault_is_seen_and_the_stop_works(
     assert (stopped.code, left.code) == (0, 0)
 
 
+def test_a_start_that_is_refused_leaves_nothing(machine: Machine) -> None:
+    stranger = (
+        "(setsid python3 -m http.server 8001 >/dev/null 2>&1 &)\n"
+        "for _ in $(seq 200); do ss -Hltn 'sport = :8001' | grep -q . && exit 0; sleep 0.05; done"
+    )
+    *_, started, stopped, left = machine.run(
+        *configured("ocf:ocfkit:http", NGINX),
+        stranger,
+        forced("start"),
+        forced("stop"),
+        "! ls /run/*.pid",
+    )
+    assert (started.code, stopped.code, left.code) == (1, 0, 0)
+    assert "listens on port 8001" in started.stdout
+
+
 def test_a_wrong_configuration_is_told_in_the_programs_words(machine: Machine) -> None:
     machine = replace(machine, files={"/lab/nginx.conf": CONFIG.replace("listen", "hear")})
     started = machine.run(*configured("ocf:ocfkit:http", NGINX), forced("start"))[-1]
