@@ -23,13 +23,15 @@ from ocfkit import (
     action,
     param,
 )
+from ocfkit.errors import told
 from ocfkit.linux import process
 from ocfkit.linux.process import Identity
+from ocfkit.programs import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
     from pwd import struct_passwd
     from typing import ClassVar, Self, TypeVar
 
@@ -41,7 +43,8 @@ else:
 
 _LOCK = "postmaster.pid"
 
-_PROGRAMS = ("postgres", "postmaster")
+_PROGRAMS = ("postgres", "postmaster", "edb-postgres", ".postgres-wrapped")
+"""What a server is called, as the kernel has it; a start refuses any other."""
 
 _FOLDERS = ("/usr/lib/postgresql/{0}/bin", "/usr/pgsql-{0}/bin", "/usr/local/pgsql/bin", "/usr/bin")
 """Where the programs of a version are: Debian's place, the PostgreSQL project's, and others'."""
@@ -82,6 +85,7 @@ class Pgsql(Daemon):
     forks = True
     stop_signal: ClassVar[int] = signal.SIGINT
     settle: ClassVar[float] = 0.0  # an answered query says more
+    looks_at_disks: ClassVar[bool] = True
 
     pgdata = param.path("The data directory.", required=True, unique="pgdata")
     pgctl = param.executable(
@@ -218,6 +222,7 @@ class Pgsql(Daemon):
         if self._began is not None and lock.status == "starting":
             raise ActionError(f"PostgreSQL is starting up; it logged last: {self._last_line()}")
         host, port = self._place_to_ask(lock)
+        sql.load("postgresql")  # with our own rights: who asks may not read where it lies
         try:
             with _rights_of(self.pgdba if host.startswith("/") else None):
                 sql.check(
@@ -231,9 +236,22 @@ class Pgsql(Daemon):
                 )
         except DegradedError:
             raise
-        except ActionError as error:  # of which PostgreSQL says no more than what it could not do
-            error.args = (f"{error}{self._fullness()}",)
+        except ActionError as error:
+            full = self._fullness()  # of which PostgreSQL says no more than what it could not do
+            if isinstance(error, sql.NotReadyError) and not full and self._recovers(lock):
+                raise DegradedError(f"it admits nobody yet: {error}") from error
+            # first, since the cluster keeps the beginning of a reason alone
+            error.args = (f"{full}; {error}" if full else str(error),)
             raise
+
+    def _recovers(self, lock: _Lock) -> bool:
+        """Whether a server that admits nobody will do so by itself, and begin anew if restarted.
+
+        A start waits for it; but a standby without hot_standby never comes further.
+        """
+        if lock.status == "standby":
+            return True
+        return lock.status != "stopping" and not self._starts
 
     def reload_agent(self) -> None:
         """Take other parameters of the monitor and of the stop; the next of these reads them."""
@@ -281,13 +299,15 @@ class Pgsql(Daemon):
 
     def _require_owned_data_directory(self) -> None:
         folder = self._folder
-        if not os.path.isdir(folder):
-            raise InstallationError(f"there is no data directory {folder} (is it mounted?)")
-        if not os.path.isfile(f"{folder}/PG_VERSION"):
-            raise InstallationError(
-                f"{folder} is no data directory of PostgreSQL: PG_VERSION is missing "
-                "(is it mounted?)"
-            )
+        try:
+            os.stat(f"{folder}/PG_VERSION")
+        except FileNotFoundError as error:
+            what = f"{folder} is no data directory of PostgreSQL: PG_VERSION is missing"
+            if not os.path.isdir(folder):
+                what = f"there is no data directory {folder}"
+            raise InstallationError(f"{what} (is it mounted?)") from error
+        except OSError as error:  # such as NFS that does not let root in
+            raise InstallationError(f"data directory: {told(error)}") from error
         seen = os.stat(folder)
         if seen.st_uid != _uid_of(self.pgdba):
             raise ParameterError(
@@ -301,6 +321,9 @@ class Pgsql(Daemon):
 
     def _require_right_version(self) -> None:
         server = self._tool("postgres")
+        executed = os.path.basename(os.path.realpath(find(server) or server))
+        if executed not in _PROGRAMS:
+            raise InstallationError(f"{server} is {executed}, whose processes would not be known")
         words = self.run([server, "-V"]).stdout.split()  # postgres (PostgreSQL) 15.1 …
         wanted, seen = self._version(), words[2] if len(words) > 2 else ""
         if wanted and seen and seen.split(".")[: len(wanted.split("."))] != wanted.split("."):
@@ -310,18 +333,15 @@ class Pgsql(Daemon):
 
     def _require_driver(self) -> None:
         """Raise InstallationError now, and not after all the time of a start."""
-        try:
-            __import__("psycopg2")
-        except ImportError as error:
-            from ocfkit.monitors.database import without_driver
+        from ocfkit.monitors import sql
 
-            raise without_driver("postgresql", error) from error
+        sql.load("postgresql")
 
     # --- programs, options and configuration ------------------------------------------------------
 
     @property
     def _folder(self) -> str:
-        return self.pgdata.rstrip("/") or "/"
+        return os.path.normpath(self.pgdata)  # as PostgreSQL itself writes it down
 
     def _version(self) -> str:
         """Of the data directory; "" where it does not say."""
@@ -365,15 +385,25 @@ class Pgsql(Daemon):
         return options
 
     def _configured(self, name: str) -> str:
-        """What the configuration says, the parameters before it; raises InstallationError."""
+        """What the configuration says, the parameters before it.
+
+        Raises InstallationError where it is wrong, ActionError where it cannot be asked now.
+        """
         import shlex
 
-        options = [*self._server_options(), *shlex.split(self.start_opt)]
-        server = [self._tool("postgres"), "-D", self._folder, *options, "-C", name]
-        ended = self.run(server, user=self.pgdba)
-        if ended.code:
-            raise InstallationError(f"the configuration is not right: {why_in(ended.stderr)}")
-        return ended.stdout.strip()
+        if name not in self._settings:
+            options = [*self._server_options(), *shlex.split(self.start_opt)]
+            server = [self._tool("postgres"), "-D", self._folder, *options, "-C", name]
+            ended = self.run(server, user=self.pgdba)
+            if ended.signal is not None:
+                raise ActionError(f"{shlex.join(server)} was killed by signal {ended.signal}")
+            if ended.code:
+                raise InstallationError(f"the configuration is not right: {why_in(ended.stderr)}")
+            self._settings = {**self._settings, name: ended.stdout.strip()}
+        return self._settings[name]
+
+    _settings: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
+    """What the configuration has said already."""
 
     def _socket_folders(self) -> list[str]:
         configured = self._configured("unix_socket_directories").split(",")
@@ -421,13 +451,12 @@ class Pgsql(Daemon):
     """Whether this action has begun to stop it."""
 
     _is_hard = False
-    """Whether it is stopped the hard way: then a dead disk must not hold us up."""
+    """Whether it is stopped the hard way: then no lock file is asked who the main process is."""
 
     def _search(self, known: Sequence[Identity] = ()) -> Found:
-        """Find besides what works in the data directory; what has no lock file is no main one."""
+        """Find besides what works in the data directory."""
         here = self._processes()
-        lock = None if self._is_hard or not here else self._lock_of(here)
-        main = next((each for each in here if lock is not None and each.pid == lock.pid), None)
+        main = self._postmaster(here)
         if main is not None:
             from ocfkit.search import Found, beside
 
@@ -435,59 +464,67 @@ class Pgsql(Daemon):
             return Found(main, beside(main, self._mark()))
         return super()._search([*known, *here] if self._began is None else known)
 
-    def _lock_of(self, processes: Iterable[Identity]) -> _Lock | None:
-        """The lock file in the directory that they work in, wherever that is now."""
-        for each in processes:
-            lock = _Lock.read(f"/proc/{each.pid}/cwd/{_LOCK}")
-            if lock is not None:
-                return lock
-        return None
+    def _postmaster(self, here: Sequence[Identity]) -> Identity | None:
+        """The one that the lock file names; without one, the only one that none of them started."""
+        lock = None if self._is_hard else _lock_of(here)
+        named = [each for each in here if lock is not None and each.pid == lock.pid]
+        pids = {each.pid for each in here}
+        tops = named or [each for each in here if _is_top(each.pid, pids)]
+        return tops[0] if len(tops) == 1 else None
 
     def _processes(self) -> list[Identity]:
         """The processes of PostgreSQL that work in the data directory, in this container.
 
-        Raises ActionError when there is none, and one that we may not look at could be one.
+        Raises ActionError when there is none, and one that cannot be told from one could be one: we
+        may not look at it, or the disk does not answer.
         """
         found: list[Identity] = []
-        hidden = 0
+        unclear = ""
         for pid in process.pids():
             try:
-                if _is_server(pid) and _is_in_our_container(pid) and self._is_here(pid):
-                    found.append(process.identify(pid))
+                if _is_server(pid) and _is_in_our_container(pid):
+                    if self._is_here(pid):
+                        found.append(process.identify(pid))
                 elif self._looks_like_it(pid):
-                    hidden = pid
-            except OSError:  # it has ended meanwhile
+                    unclear = f"process {pid} could be of it, and we may not look at it"
+            except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
                 continue
-        if hidden and not found:
-            raise ActionError(f"process {hidden} could be of it, and we may not look at it")
+            except OSError as error:
+                if _lives(pid):
+                    unclear = f"process {pid} could be of it: {told(error)}"
+        if unclear and not found:
+            raise ActionError(unclear)
         return [each for each in found if each.stat() is not None]
 
     def _looks_like_it(self, pid: int) -> bool:
-        """Whether it is called as one of its processes is, and does not show us what it executes.
+        """Whether it is called as one of its processes is, and we may not see what it executes.
 
         A backend does not say whose it is, but its postmaster does. Where that is dead, it may be
         ours.
         """
         seen = process.stat(pid)
-        if seen.ended or process.executable(pid) or seen.comm not in _PROGRAMS:
+        if seen.comm not in _PROGRAMS or not _is_hidden(pid):
             return False
         for each in (pid, seen.ppid):
-            words = process.command_line(each)
-            if "-D" in words:
-                return self._folder in words
+            folder = _argument("-D", each) if process.stat(each).comm in _PROGRAMS else ""
+            if folder.startswith("/"):
+                return os.path.realpath(folder) == os.path.realpath(self._folder)
         return True
 
     def _is_here(self, pid: int) -> bool:
         cwd = f"/proc/{pid}/cwd"
-        if os.readlink(cwd) in (self._folder, os.path.realpath(self._folder)):
+        has_our_paths = os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+        known = (self._folder, os.path.realpath(self._folder))
+        if os.readlink(cwd) in known and has_our_paths:
             return True
-        if self._is_hard:
-            return False
-        if os.path.exists(self._folder) and os.path.samefile(cwd, self._folder):
-            return True
+        try:
+            if os.path.samefile(cwd, self._folder):
+                return True
+        except FileNotFoundError:  # the data directory is not there
+            pass
         # Moved or unmounted since: what its main process has written still stands there.
         lock = _Lock.read(f"{cwd}/{_LOCK}")
-        return lock is not None and lock.folder == self._folder
+        return has_our_paths and lock is not None and lock.folder == self._folder
 
     # --- while it starts --------------------------------------------------------------------------
 
@@ -619,14 +656,15 @@ class Pgsql(Daemon):
         """Why the server has ended."""
         text = self._added()
         why = why_in(text) if text.strip() else f"nothing is said in {self._log()}"
-        return why + ("" if _FULL in why else self._fullness())
+        full = "" if _FULL in why else self._fullness()
+        return f"{full}; {why}" if full else why
 
     def _fullness(self) -> str:
         """What is to be said where the data directory, or its log of changes, has no room."""
         for folder in (self._folder, f"{self._folder}/pg_wal"):
             try:
                 if not os.statvfs(folder).f_bavail:
-                    return f"; {_FULL}: {folder}"
+                    return f"{_FULL}: {folder}"
             except OSError:  # it is gone, which is told elsewhere
                 continue
         return ""
@@ -681,8 +719,9 @@ class Pgsql(Daemon):
         start has to find them itself, by the segment.
         """
         uid = _uid_of(self.pgdba)
+        listed = {path for path in _dynamic_files() if _owned_by(path, uid)}  # before one can start
         if not any(_is_server(pid) and _owner(pid) == uid for pid in process.pids()):
-            mapped = {path for path in _dynamic_files() if _owned_by(path, uid)}
+            mapped = listed
         elif not mapped:
             self.log.info("its shared memory is left to the next start: another instance lives")
             return
@@ -792,9 +831,13 @@ class _rights_of:  # noqa: N801 - reads as a word of the language
         if self._user is not None:
             entry = _entry_of(self._user)
             self._groups = os.getgroups()
-            os.setgroups(os.getgrouplist(self._user, entry.pw_gid))
-            os.setegid(entry.pw_gid)
-            os.seteuid(entry.pw_uid)
+            try:
+                os.setgroups(os.getgrouplist(self._user, entry.pw_gid))
+                os.setegid(entry.pw_gid)
+                os.seteuid(entry.pw_uid)
+            except OSError:
+                self.__exit__()
+                raise
 
     def __exit__(self, *_: object) -> None:
         if self._user is not None:
@@ -809,6 +852,51 @@ class _rights_of:  # noqa: N801 - reads as a word of the language
 def _is_server(pid: int) -> bool:
     """Whether it executes PostgreSQL, removed or replaced meanwhile or not."""
     return os.path.basename(process.executable(pid)) in _PROGRAMS
+
+
+def _lock_of(processes: Iterable[Identity]) -> _Lock | None:
+    """The lock file in the directory that they work in, wherever that is now."""
+    for each in processes:
+        try:
+            lock = _Lock.read(f"/proc/{each.pid}/cwd/{_LOCK}")
+        except OSError:  # not for root's eyes (NFS), or the disk does not answer
+            continue
+        if lock is not None:
+            return lock
+    return None
+
+
+def _is_top(pid: int, others: Container[int]) -> bool:
+    """Whether none of the others has started it, and it does not call itself a worker."""
+    try:
+        title = process.command_line(pid)[:1]
+        return process.stat(pid).ppid not in others and not "".join(title).startswith("postgres: ")
+    except OSError:  # it has ended meanwhile
+        return False
+
+
+def _argument(option: str, pid: int) -> str:
+    """What follows that option on its command line."""
+    words = process.command_line(pid)
+    return words[words.index(option) + 1] if option in words[:-1] else ""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return not process.stat(pid).ended
+    except OSError:
+        return False
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether its program may not be seen; one that is about to end has none any more (ENOENT)."""
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _is_in_our_container(pid: int) -> bool:

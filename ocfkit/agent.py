@@ -46,6 +46,11 @@ class Agent:
     by each monitor that the cluster repeats, since that would cost a thirtieth of it.
     """
 
+    looks_at_disks: ClassVar[bool] = False
+    """Whether its monitor at level 0 reads where the service has its data: then a process watches
+    over it, which a dead disk cannot hold up, as at all other levels; it costs 2 ms.
+    """
+
     is_abstract: ClassVar[bool] = True
     """Whether it is only derived from."""
 

@@ -148,7 +148,7 @@ class _Call:
 
         # Repeated by the executor, it mostly finds a record that tells; a probe has to search.
         shallow = self._action == "monitor" and not self._environment.check_level
-        if shallow and not self._environment.is_probe:
+        if shallow and not self._environment.is_probe and not self._cls.looks_at_disks:
             code = watch(self._work, self._left(), self._overdue)
             flush()
             return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from ocfkit.errors import ConfigurationError, InstallationError
+from ocfkit.errors import ActionError, ConfigurationError, InstallationError
 from ocfkit.log import one_line
 
 TYPE_CHECKING = False
@@ -107,6 +107,10 @@ class Database:
 
 class NotReachedError(Exception):
     """No connection came about, and another address may be better; its text is what was seen."""
+
+
+class NotReadyError(ActionError):
+    """The server answers, and admits nobody: it starts, recovers or stops."""
 
 
 def without_driver(engine: Engine, why: ImportError) -> InstallationError:

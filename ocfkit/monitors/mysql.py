@@ -60,10 +60,9 @@ def ask(
     The deadlines are those to be connected, to have the answer, and to have cancelled it.
     """
     to_connect, early, deadline = deadlines
-    try:
-        import pymysql
-    except ImportError as error:
-        raise without_driver(at.engine, error) from error
+    load()
+    import pymysql
+
     connection = _connection(at, early)
     logged_in = False
     try:
@@ -96,6 +95,14 @@ def ask(
         raise question.failed(_no_protocol(at, error)) from None
     finally:
         _close(connection)
+
+
+def load() -> None:
+    """Import PyMySQL; raises InstallationError."""
+    try:
+        __import__("pymysql")
+    except ImportError as error:
+        raise without_driver("mysql", error) from error
 
 
 def _connection(at: Database, early: Deadline) -> Connection:

@@ -12,6 +12,7 @@ from ocfkit.monitors.database import (
     AUTHORITIES,
     NOWHERE,
     NotReachedError,
+    NotReadyError,
     arm,
     did_its_work,
     overdue,
@@ -36,6 +37,7 @@ _CONNECTION_AUTH_OK = 5
 _PQERRORS_VERBOSE = 2
 
 _TOO_MANY_CONNECTIONS = "53300"
+_CANNOT_CONNECT_NOW = "57P03"
 _NOT_ADMITTED = ("28", "42501")
 """Classes of SQLSTATE; 42501 during a login is a missing privilege to connect."""
 
@@ -76,7 +78,7 @@ def ask(
     The deadlines are those to be connected, to have the answer, and to have cancelled it.
     """
     to_connect, early, deadline = deadlines
-    _load(at)
+    load()
     import psycopg2
 
     libpq = _libpq()
@@ -210,7 +212,8 @@ def _not_admitted(at: Database, question: Question, error: Exception) -> Excepti
             "repair the user, password or pg_hba.conf of the monitor"
         )
     if sqlstate:
-        return question.failed(f"{message} (SQLSTATE {sqlstate})")
+        failed = question.failed(f"{message} (SQLSTATE {sqlstate})")
+        return NotReadyError(str(failed)) if sqlstate == _CANNOT_CONNECT_NOW else failed
     if at.is_local and os.strerror(errno.ENOENT) in text:
         return question.failed(f"there is no socket {at.socket}")
     for number in _UNREACHABLE:
@@ -296,19 +299,21 @@ def _cancel_and_exit(connection: Connection, seconds: float) -> NoReturn:
         os._exit(code)
 
 
-def _load(at: Database) -> None:
-    """Import psycopg2, and spare ssl, which it imports although it does not need it.
+def load() -> None:
+    """Import psycopg2 and libpq's binding; raises InstallationError.
 
-    It lets Python's ssl set up OpenSSL's locks before libpq does it. OpenSSL has had its own since
-    1.1, and the module costs 6 ms of CPU. Whoever has imported it before keeps it.
+    Of what psycopg2 imports, ssl is spared, which it does not need: it lets Python's ssl set up
+    OpenSSL's locks before libpq does it. OpenSSL has had its own since 1.1, and the module costs
+    6 ms of CPU. Whoever has imported it before keeps it.
     """
     spared = "ssl" not in sys.modules
     if spared:
         sys.modules["ssl"] = None  # type: ignore[assignment]
     try:
         __import__("psycopg2")
+        __import__("ctypes")
     except ImportError as error:
-        raise without_driver(at.engine, error) from error
+        raise without_driver("postgresql", error) from error
     finally:
         if spared:
             del sys.modules["ssl"]

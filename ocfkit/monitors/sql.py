@@ -16,7 +16,7 @@ from __future__ import annotations
 from ocfkit.errors import ConfigurationError
 from ocfkit.log import one_line
 from ocfkit.monitors import patterns
-from ocfkit.monitors.database import Database, NotReachedError, addresses
+from ocfkit.monitors.database import Database, NotReachedError, NotReadyError, addresses
 from ocfkit.monitors.question import Question, quoted
 
 TYPE_CHECKING = False
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from ocfkit.deadline import Deadline
     from ocfkit.monitors.database import Engine, Tls
+
+__all__ = ["Answer", "NotReadyError", "check", "load"]
 
 _LONGEST_QUERY = 60
 
@@ -75,9 +77,10 @@ def check(
     arguments. `expect` is the whole text of the value, as `psql -At` prints it; `match` a pattern.
 
     Neither files of a user nor variables of the environment count (PGHOST, .pgpass, my.cnf). Raises
-    ActionError when the answer is not right or none comes, DegradedError when no connection is free
-    or the user is not admitted, InstallationError where the driver is missing, ConfigurationError
-    for what can be right nowhere.
+    ActionError when the answer is not right or none comes (NotReadyError of PostgreSQL while it
+    starts, recovers or stops), DegradedError when no connection is free or the user is not
+    admitted, InstallationError where the driver is missing, ConfigurationError for what can be
+    right nowhere.
     """
     if not query.strip():
         raise ConfigurationError("there is no query to ask")
@@ -104,6 +107,18 @@ def check(
     if match is not None and (value is None or not patterns.find(match, value)):
         raise question.failed(f"{_seen(at, text, rows)}, without {match!r}")
     return Answer(text, rows, question.seconds)
+
+
+def load(engine: Engine = "postgresql") -> None:
+    """Import all that `check` needs; raises InstallationError.
+
+    For an agent's `validate_host`, and for one that asks as somebody else, who may not read it.
+    """
+    if engine == "postgresql":
+        from ocfkit.monitors.postgresql import load as load_driver
+    else:
+        from ocfkit.monitors.mysql import load as load_driver
+    load_driver()
 
 
 def _require_text(texts: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,12 +67,15 @@ def programs(folder: Path, version: str = "15.1") -> str:
 
 
 @contextmanager
-def working_in(folder: Path, name: str = "postgres") -> Generator[subprocess.Popen[bytes]]:
+def working_in(
+    folder: Path, name: str = "postgres", *, title: str = ""
+) -> Generator[subprocess.Popen[bytes]]:
     """A process of a program of that name, with the folder as its working directory."""
     program = folder.with_name(name)
     if not program.exists():
         shutil.copy("/bin/sleep", program)
-    with subprocess.Popen([program, "600"], cwd=folder) as running:
+    argv = [title or str(program), "600"]
+    with subprocess.Popen(argv, executable=program, cwd=folder) as running:
         try:
             while process.executable(running.pid) != str(program.resolve()):
                 assert running.poll() is None
@@ -120,7 +123,7 @@ def test_another_program_there_is_a_stranger(server: Instance, data: Path) -> No
 def test_without_a_main_process_it_has_failed_and_a_stop_ends_the_others(
     server: Instance, data: Path
 ) -> None:
-    with working_in(data) as backend:
+    with working_in(data, title="postgres: checkpointer") as backend:
         outcome = server.monitor()
         assert outcome.code == 1
         assert "it has no main process" in outcome.reason
@@ -177,25 +180,61 @@ def test_one_that_was_moved_is_found_without_a_record(server: Instance, data: Pa
 
 
 @pytest.mark.parametrize("uid", [0, 65533])
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "{0}/../data", "."])
 def test_who_may_not_see_its_program_cannot_tell(
-    server: Instance, data: Path, monkeypatch: pytest.MonkeyPatch, *, uid: int
+    server: Instance, data: Path, monkeypatch: pytest.MonkeyPatch, *, uid: int, spelling: str
 ) -> None:
     """So it is for an ordinary user, and for root in a container without CAP_SYS_PTRACE."""
 
-    def unseen(_pid: int) -> str:
-        return ""
-
     def called(_pid: int) -> list[str]:
-        return ["postgres", "-D", str(data)]
+        return ["postgres", "-D", spelling.format(data)]
 
     with working_in(data) as postmaster:
         lock_of(data, postmaster.pid)
         monkeypatch.setattr(os, "geteuid", lambda: uid)
-        monkeypatch.setattr(process, "executable", unseen)
+        refuse(monkeypatch, "readlink", f"/proc/{postmaster.pid}/exe", errno.EACCES)
         monkeypatch.setattr(process, "command_line", called)
         outcome = server.probe()
     assert outcome.code == 1
     assert "and we may not look at it" in outcome.reason
+
+
+def test_a_disk_that_does_not_answer_makes_nobody_a_stranger(
+    server: Instance, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with working_in(data) as postmaster:
+        lock_of(data, postmaster.pid)
+        data.rename(data.with_name("moved"))
+        refuse(monkeypatch, "open", f"/proc/{postmaster.pid}/cwd/postmaster.pid", errno.EIO)
+        outcome = server.probe()
+        assert (outcome.code, server.stop(timeout=2).code) == (1, 1)
+        assert "Input/output error" in outcome.reason
+        assert postmaster.poll() is None
+
+
+def test_one_without_a_lock_file_that_can_be_read_is_ended_politely(
+    server: Instance, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root is nobody on some NFS; a kill would cost a recovery."""
+    with working_in(data) as postmaster:
+        lock_of(data, postmaster.pid)
+        for path in (f"/proc/{postmaster.pid}/cwd/postmaster.pid", f"{data}/postmaster.pid"):
+            refuse(monkeypatch, "open", path, errno.EACCES)
+        assert server.probe().code == 1
+        server.stop()
+        assert postmaster.wait(PATIENCE) == -signal.SIGINT
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, call: str, path: str, number: int) -> None:
+    """Let a call of the system fail for one path."""
+    real: Callable[..., object] = getattr(os, call)
+
+    def refused(which: object, *more: object, **options: object) -> object:
+        if which == path:
+            raise OSError(number, os.strerror(number), path)
+        return real(which, *more, **options)
+
+    monkeypatch.setattr(os, call, refused)
 
 
 class TestACrash:

@@ -48,7 +48,7 @@ HARDSHIPS = (
         "time",
         _LOOP.format(
             "while :; do dd if=/dev/zero of=/var/tmp/lab bs=256k count=16 oflag=direct "
-            "2>/var/tmp/lab.log; done"
+            "2>/var/tmp/lab.new; mv /var/tmp/lab.new /var/tmp/lab.log; done"
         ),
         _END + "pkill -9 -x dd; rm -f /var/tmp/lab*",
         proof="sed -n 's/.*, /the other program wrote /p' /var/tmp/lab.log",

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ocfkit.deadline import Deadline
 from ocfkit.errors import ActionError, ConfigurationError, DegradedError
 from ocfkit.monitors import sql
-from ocfkit.monitors.sql import Answer
+from ocfkit.monitors.sql import Answer, NotReadyError
 from tests.monitors.sql_servers import (
     PASSWORD,
     Mysql,
@@ -424,7 +424,7 @@ class TestAServerThatBreaksOff:
 
 
 POSTGRESQL_SAYS = {
-    "57P03": (ActionError, "das Datenbanksystem startet (SQLSTATE 57P03) "),
+    "57P03": (NotReadyError, "das Datenbanksystem startet (SQLSTATE 57P03) "),
     "57P01": (ActionError, "das Datenbanksystem startet (SQLSTATE 57P01) "),
     "3D000": (ActionError, "das Datenbanksystem startet (SQLSTATE 3D000) "),
     "53300": (DegradedError, "no connection is free: das Datenbanksystem startet (SQLSTATE 53300)"),

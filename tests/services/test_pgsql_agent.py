@@ -283,6 +283,55 @@ def test_a_recovery_that_takes_long_is_what_a_start_has_waited_for(servers: Mach
     assert answers[5].stdout == ""
 
 
+def test_one_that_recovers_while_it_runs_is_degraded(servers: Machine) -> None:
+    """A restart would make it begin anew; so it is when one of its backends was killed."""
+    answers = run(
+        servers,
+        f"su postgres -c 'touch {DATA}/recovery.signal'",
+        f"(su postgres -c \"{BIN}/pg_ctl -D {DATA} -o '-c config_file={CONFIG} "
+        '-c restore_command=\\"sleep 613\\"\' -s -W start" >/dev/null 2>&1 &); '
+        f"wait_for 'test -S {SOCKETS}/.s.PGSQL.5432 && pgrep -x sleep'",
+        forced("check"),
+        called("monitor", 10, level=10),
+        forced("stop"),
+    )
+    assert codes(answers) == [0, 0, 0, 190, 0]
+    assert "it admits nobody yet: " in answers[3].stderr
+
+
+def test_who_asks_need_not_be_able_to_read_the_driver(servers: Machine) -> None:
+    answers = run(
+        servers,
+        "chmod 0700 /usr/lib/python3/dist-packages/psycopg2 /usr/lib/python3.11/ctypes",
+        forced("start"),
+        forced("check=10"),
+        forced("stop"),
+    )
+    assert codes(answers) == [0, 0, 0, 0]
+
+
+def test_one_of_another_view_of_the_disks_is_left_alone(servers: Machine) -> None:
+    """Of the same path, as with BindPaths= of systemd."""
+    foreign = (
+        f"cp -a {DATA} /srv/other; cat >/srv/run <<'SH'\n"
+        f"mount --bind /srv/other {DATA} && cd {DATA} && exec su postgres -c "
+        f"'exec {BIN}/postgres -D {DATA} -c config_file={CONFIG} -p 5433'\nSH\n"
+        "(unshare --mount sh /srv/run >/dev/null 2>&1 &); "
+        f"wait_for 'test -S {SOCKETS}/.s.PGSQL.5433'"
+    )
+    answers = run(
+        servers,
+        foreign,
+        forced("check"),
+        forced("stop"),
+        LIVES,
+        forced("start"),
+        forced("stop"),
+        f"test -S {SOCKETS}/.s.PGSQL.5433 && {LIVES}",
+    )
+    assert codes(answers) == [0, 7, 0, 0, 0, 0, 0]
+
+
 def test_a_backend_without_its_postmaster_is_a_failure_and_can_be_stopped(
     servers: Machine,
 ) -> None:
