@@ -1,4 +1,4 @@
-"""The agents that ocfkit ships; imported as `ocfkit.agents`.
+"""The agents that ocfkit ships, and commands that go with them; imported as `ocfkit.agents`.
 
 Nothing is imported here: starting one agent must not load the others.
 """
@@ -9,3 +9,8 @@ SHIPPED = {
     "service": "ocfkit.agents.service:Service",
 }
 """Name in a cluster → module and class; the same as the package registers (pyproject.toml)."""
+
+COMMANDS = {
+    "sfex": "ocfkit.agents.sfex.tool",
+}
+"""Sub-command of `ocfkit` → module; the same as the package registers."""

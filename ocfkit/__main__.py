@@ -21,6 +21,7 @@ from ocfkit.commands import (
     man,
     meta_data,
     new,
+    registered,
     run,
     show,
     uninstall,
@@ -52,13 +53,13 @@ COMMANDS: dict[str, Command] = {
 OK, FAILED, WRONG_CALL, READER_GONE = 0, 1, 2, 141
 """Exit codes; `run` ends with the action's own, and a signal with 128 and its number."""
 
-HELP = f"""\
+HELP = """\
 usage: ocfkit COMMAND [ARGUMENT]...
 
 Write, try and install OCF resource agents in Python.
 
 commands:
-{"".join(f"  {name:<12}{command.SUMMARY}{chr(10)}" for name, command in COMMANDS.items())}
+{commands}
 `ocfkit COMMAND --help` tells more of each; `ocfkit --version` prints the version.
 To check an init script, run lsbcheck.
 
@@ -68,7 +69,7 @@ exit codes:
   2    wrong call: an argument or an agent cannot be used; nothing was done
   130  interrupted by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
   141  the reader of standard output went away
-`ocfkit run` ends with the code of the action.
+`ocfkit run` ends with the code of the action, and `ocfkit sfex` has codes of its own.
 """
 
 
@@ -106,6 +107,9 @@ def _failed(error: Exception, *, verbose: bool) -> int:
         case OSError():
             complain(told(error))
             let_go_of_stdout()  # what a full disk did not take, it does not take at the end either
+        case _ if isinstance(code := getattr(error, "exit_code", None), int):
+            complain(*error.args)
+            return code
         case _:
             hint = "" if verbose else "; -v shows where"
             complain(f"error: {type(error).__name__}: {error}{hint}")
@@ -114,10 +118,10 @@ def _failed(error: Exception, *, verbose: bool) -> int:
 
 def _run(words: list[str], environ: Mapping[str, str]) -> int:
     if words[:1] == [completion.ASK]:
-        return completion.answer(COMMANDS, words[1:])
+        return completion.answer({**COMMANDS, **registered.loadable()}, words[1:])
     asked = words[:1] in (["help"], ["-h"], ["--help"])
     if not words or (asked and not words[1:]):
-        print(HELP, end="")
+        print(_help(), end="")
         return OK
     if words == ["--version"]:
         print(f"ocfkit {__version__}")
@@ -126,15 +130,26 @@ def _run(words: list[str], environ: Mapping[str, str]) -> int:
         words = [words[1], "--help"]
     name, *rest = words
     command = _command(name)
-    arguments = parse(parser_of(name, command), rest)
+    try:
+        arguments = parse(parser_of(name, command), rest)
+    except WrongCallError as error:
+        complain(*error.args)
+        return getattr(command, "WRONG_CALL", WRONG_CALL)
     arguments.environ = environ
     return command.run(arguments)
 
 
+def _help() -> str:
+    commands = {**COMMANDS, **registered.loadable()}
+    rows = (f"  {name:<12}{command.SUMMARY}\n" for name, command in commands.items())
+    return HELP.format(commands="".join(rows))
+
+
 def _command(name: str) -> Command:
-    if name in COMMANDS:
-        return COMMANDS[name]
-    near = nearest(name, COMMANDS)
+    command = COMMANDS.get(name) or registered.find(name)
+    if command is not None:
+        return command
+    near = nearest(name, [*COMMANDS, *registered.targets()])
     hint = f"did you mean {near}?" if near else "`ocfkit --help` lists what there is"
     raise WrongCallError(f"there is no command {name!r}; {hint}")
 

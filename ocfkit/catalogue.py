@@ -177,7 +177,7 @@ def _in_file(path: str, wanted: str) -> Found:
         raise AgentError(f"{path} cannot be imported: {wrong}; rename it")
     module = ".".join(names)
     with _importable(folder):
-        loaded = _loaded(path, lambda: _import_file(module, file))
+        loaded = imported(path, lambda: _import_file(module, file))
     cls = _named(loaded, wanted, path) if wanted else _only(loaded, path)
     name = cls.__name__.lower() if wanted else _stem(path)
     return Found(cls, name, f"{module}:{cls.__name__}", folder, file)
@@ -211,7 +211,7 @@ def _in_module(target: str, name: str = "") -> Found:
     module, _, wanted = target.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
         raise AgentError(f"{target}: {module!r} is no name of a module")
-    loaded = _loaded(name or target, lambda: importlib.import_module(module))
+    loaded = imported(name or target, lambda: importlib.import_module(module))
     cls = _named(loaded, wanted, module) if wanted else _only(loaded, module)
     file = os.path.abspath(loaded.__file__ or "")
     folder = os.path.dirname(file) if os.path.basename(file) == "__init__.py" else file
@@ -232,8 +232,11 @@ def _importable(folder: str) -> Generator[None]:
             sys.path.remove(folder)
 
 
-def _loaded(what: str, load: Callable[[], ModuleType]) -> ModuleType:
-    """Load a module of an author, whatever that does; what it prints goes to standard error."""
+def imported(what: str, load: Callable[[], ModuleType]) -> ModuleType:
+    """Load a module of an author, whatever that does; raises AgentError.
+
+    What it prints goes to standard error.
+    """
     try:
         with redirect_stdout(sys.stderr):
             return load()

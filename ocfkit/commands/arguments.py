@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
 
 from ocfkit import launchers
 from ocfkit.catalogue import nearest
@@ -22,8 +22,12 @@ class FailedError(Exception):
     """It was tried and failed; the arguments are the sentences that say why."""
 
 
+@runtime_checkable
 class Command(Protocol):
-    """A module of this package that is a sub-command."""
+    """A module that is a sub-command, of this package or registered by another one.
+
+    A wrong call ends with 2, or with the module's own WRONG_CALL where 2 means something else.
+    """
 
     @property
     def SUMMARY(self) -> str:  # noqa: N802 - a constant of the module

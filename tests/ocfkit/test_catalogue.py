@@ -29,13 +29,13 @@ def put_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
 
 
-def register(folder: Path, package: str, **agents: str) -> None:
+def register(folder: Path, package: str, group: str = catalogue.GROUP, **points: str) -> None:
     """Lay out what an installed package leaves."""
     info = folder / f"{package}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    lines = [f"{name} = {target}" for name, target in agents.items()]
-    (info / "entry_points.txt").write_text("\n".join(["[ocfkit.agents]", *lines]))
+    lines = [f"{name} = {target}" for name, target in points.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]))
 
 
 class TestFiles:

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 import ocfkit as package
-from ocfkit.__main__ import COMMANDS, main
+from ocfkit.__main__ import COMMANDS as OWN
+from ocfkit.__main__ import main
+from ocfkit.commands import registered
 from ocfkit.commands.arguments import parser_of
 from tests.ocfkit.command import BARE, ROOT, argv, ocfkit, write
 
 REFERENCE = (ROOT / "docs/reference/ocfkit.md").read_text("utf-8")
 WEB = ROOT / "examples/web.py"
+COMMANDS = {**OWN, **registered.loadable()}
 
 
 def test_says_what_it_can_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,6 +51,7 @@ def test_explains_each_command(name: str, capsys: pytest.CaptureFixture[str]) ->
     [
         (["instal"], "there is no command 'instal'; did you mean install"),
         (["promise"], "there is no command 'promise'; `ocfkit --help` lists what there is"),
+        (["sfx"], "there is no command 'sfx'; did you mean sfex?"),
         (["help", "shwo"], "there is no command 'shwo'; did you mean show?"),
         (["--vesrion"], "there is no command '--vesrion'"),
         (["show"], "the following arguments are required: AGENT"),

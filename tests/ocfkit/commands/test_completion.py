@@ -15,6 +15,7 @@ import pytest
 
 from ocfkit import launchers
 from ocfkit.__main__ import COMMANDS, main
+from ocfkit.commands import registered
 from ocfkit.launchers import Launcher
 from tests.ocfkit.command import argv, ocfkit, write
 
@@ -57,7 +58,12 @@ def completed(shell: Path, *words: str) -> list[str]:
 
 class TestBash:
     def test_completes_commands(self, shell: Path) -> None:
-        assert completed(shell, "") == list(COMMANDS)
+        assert completed(shell, "") == [*COMMANDS, *registered.targets()]
+
+    def test_completes_what_a_package_has_registered(self, shell: Path) -> None:
+        assert completed(shell, "sf") == ["sfex"]
+        assert completed(shell, "sfex", "") == ["init", "stat"]
+        assert completed(shell, "sfex", "stat", "--j") == ["--json"]
         assert completed(shell, "un") == ["uninstall"]
         assert completed(shell, "help", "me") == ["meta-data"]
 
