@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from docker.errors import DockerException
+
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP)]  # run as a file, by ./dev cluster
 
@@ -25,6 +27,9 @@ from tests.cluster.status import Status  # noqa: E402
 from tests.services.cluster_tools import MachineError  # noqa: E402
 from tests.services.roots import RootError  # noqa: E402
 
+USUAL = "lab"
+"""The name of a cluster that is given none."""
+
 WEB = """\
 primitive web ocf:ocfkit:http params httpd=/usr/sbin/nginx \
 op start interval=0 timeout=40s op stop interval=0 timeout=40s \
@@ -33,10 +38,10 @@ op monitor interval=2s timeout=10s OCF_CHECK_LEVEL=10 meta migration-threshold=1
 
 UP = """\
 The cluster {name} is up after {seconds:.0f} s: {nodes}.
-  ./dev cluster failover         a web server fails, and moves
-  ./dev cluster install FILE.py  try an agent of your own
-  ./dev cluster shell            a shell on a node; there are crm, pcs, crm_mon
-  ./dev cluster down             remove all of it
+  sudo ./dev cluster failover{option}         a web server fails, and moves
+  sudo ./dev cluster install{option} FILE.py  try an agent of your own
+  sudo ./dev cluster shell{option}            a shell on a node; there are crm, pcs, crm_mon
+  sudo ./dev cluster down{option}             remove all of it
 """
 
 
@@ -46,14 +51,19 @@ def up(arguments: argparse.Namespace) -> int:
     try:
         if cluster.find():
             names = ", ".join(node.name for node in cluster.nodes)
-            raise LabError(f"the cluster {cluster.name} is there already: {names}")
+            raise LabError(
+                f"the cluster {cluster.name} is there already: {names}; "
+                f"sudo ./dev cluster down --name {cluster.name} removes it"
+            )
     finally:
         cluster.close()
     began = time.monotonic()
     try:
         cluster.up(arguments.nodes)
         nodes = ", ".join(node.name for node in cluster.nodes)
-        print(UP.format(name=cluster.name, seconds=time.monotonic() - began, nodes=nodes))
+        option = "" if cluster.name == USUAL else f" --name {cluster.name}"
+        seconds = time.monotonic() - began
+        print(UP.format(name=cluster.name, seconds=seconds, nodes=nodes, option=option))
     finally:
         cluster.close()
     return 0
@@ -95,10 +105,13 @@ def install(arguments: argparse.Namespace) -> int:
         for path in map(Path, arguments.files):
             there = f"{AGENTS}/{path.name}"
             for node in cluster.nodes:
+                if not node.is_on():
+                    raise LabError(f"{node.name} is switched off: try again when it is back")
                 node.put(there, path.read_bytes())
                 done = node.run(["ocfkit", "install", there])
                 if done.code:
-                    raise LabError(f"{node.name}: {done.stderr.strip()}")
+                    said = done.stderr.strip() or f"ocfkit install ended with {done.code}"
+                    raise LabError(f"{node.name}: {said}")
         print(cluster.nodes[0].run(["crm", "ra", "list", "ocf", "ocfkit"]).stdout, end="")
         return 0
 
@@ -111,8 +124,10 @@ def failover(arguments: argparse.Namespace) -> int:
 
 
 def _fail_over(cluster: Cluster) -> int:
+    if len(cluster.nodes) < 2:
+        raise LabError(f"a failover needs two nodes, and {cluster.name} has one")
     for argv in (["crm_resource", "--cleanup"], ["crm", "--force", "configure", "delete", "web"]):
-        cluster.nodes[0].run(argv)  # of an earlier time
+        cluster.answering().run(argv)  # of an earlier time
     cluster.configure(WEB)
     now = cluster.wait_for(lambda seen: _is_well(seen, ""), 60, "the web server runs")
     here = cluster.node(now.resources["web"].node)
@@ -153,12 +168,8 @@ def _is_well(now: Status, but: str) -> bool:
 
 
 def _show(cluster: Cluster) -> int:
-    cluster.status()
-    for node in cluster.nodes:
-        if node.is_on():
-            print(node.run(["crm_mon", "-1rf"]).stdout, flush=True)
-            return 0
-    raise LabError("no node is switched on")
+    print(cluster.answering().run(["crm_mon", "-1rf"]).stdout, flush=True)
+    return 0
 
 
 def _say(text: str) -> None:
@@ -185,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def verb(do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         added = verbs.add_parser(do.__name__, help=do.__doc__, description=do.__doc__)
-        added.add_argument("--name", default="lab", help="of the cluster (default: %(default)s)")
+        added.add_argument("--name", default=USUAL, help="of the cluster (default: %(default)s)")
         added.set_defaults(do=do)
         return added
 
@@ -207,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         done: int = arguments.do(arguments)
-    except (EngineError, LabError, MachineError, RootError, OSError) as error:
+    except (EngineError, LabError, MachineError, RootError, DockerException, OSError) as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -20,6 +20,7 @@ import docker
 from docker.errors import DockerException
 
 from tests.cluster.background import Background
+from tests.cluster.fence_proxy import LABEL
 from tests.services import roots
 
 SOCKET = "/var/run/docker.sock"
@@ -46,7 +47,8 @@ class Engine:
 
     def close(self) -> None:
         """Let go of it; our own one ends with its last user and its last container."""
-        idle = not self.client.containers.list(ignore_removed=True)
+        ours = self.client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+        idle = not ours and not self.client.containers.list(ignore_removed=True)
         self.client.close()
         if not self._share.closed:
             with self._share as share:

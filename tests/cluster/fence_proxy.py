@@ -245,7 +245,12 @@ class Server:
         if not self._places.acquire(blocking=False):
             client.close()
             return
-        threading.Thread(target=self._serve, args=[client], daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
+        except RuntimeError as error:  # no room for a thread; the next one may have it
+            say(f"client lost: {error}")
+            client.close()
+            self._places.release()
 
     def _serve(self, client: socket.socket) -> None:
         # What is read or written when the time is over ends with an error, wherever it waits.
@@ -308,6 +313,9 @@ def main() -> None:
             except TimeoutError:
                 if not engine.has_network():
                     return
+                continue
+            except OSError as error:  # he has gone already, or there are too many files
+                say(f"client lost: {error}")
                 continue
             client.settimeout(None)
             server.take(client)

@@ -12,6 +12,7 @@ from typing import IO, Any
 import docker
 from docker.errors import APIError, ImageNotFound
 
+from tests.cluster.engine import EngineError
 from tests.services import roots
 
 ROOT = "cluster"
@@ -25,7 +26,7 @@ def node_image(client: docker.DockerClient) -> str:
     root = roots.root(ROOT)
     digest = (root / roots.MARK).read_text()
     name = f"{REPOSITORY}:{digest[:12]}"
-    with _building():
+    with building():
         try:
             client.images.get(name)
         except ImageNotFound:
@@ -35,7 +36,8 @@ def node_image(client: docker.DockerClient) -> str:
 
 
 @contextlib.contextmanager
-def _building() -> Generator[None]:
+def building() -> Generator[None]:
+    """Be the only one who makes images."""
     with (roots.folder() / ".cluster-image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -54,7 +56,7 @@ def _import(client: docker.DockerClient, root: Path, name: str) -> None:
     if tar.returncode or "error" in said:
         with contextlib.suppress(APIError):
             client.images.remove(name)
-        raise RuntimeError(f"docker import {name}: tar {tar.returncode}, engine {said}")
+        raise EngineError(f"docker import {name}: tar {tar.returncode}, engine {said}")
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:

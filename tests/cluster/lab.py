@@ -100,16 +100,19 @@ class Node:
         self.container = container
         self.name = name
 
-    def run(self, argv: Sequence[str], timeout: float = 60) -> Ran:
+    def run(
+        self, argv: Sequence[str], timeout: float = 60, env: Mapping[str, str] | None = None
+    ) -> Ran:
         """Run a command as root, to its end; when the time is over it is killed: code 124.
 
         Raises docker's APIError when the node is switched off.
         """
         api: Any = self.container.client.api  # type: ignore[union-attr]
-        made = api.exec_create(self.container.id, [*argv], environment=_ENVIRONMENT)["Id"]
+        environment = {**_ENVIRONMENT, **(env or {})}
+        made = api.exec_create(self.container.id, [*argv], environment=environment)["Id"]
         out, err, ended = _listen(api.exec_start(made, socket=True), time.monotonic() + timeout)
         seen = api.exec_inspect(made)
-        if not ended and seen["Pid"]:
+        if not ended and seen["Running"] and _is_in(str(self.container.id), seen["Pid"]):
             # The engine's pid is that of this machine, and leads a group. A timeout(1) in there
             # would stand in the way of `pkill -f`, which finds the pattern in its arguments too.
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -139,6 +142,14 @@ class Node:
         """Whether its container runs."""
         self.container.reload()
         return self.container.status == "running"
+
+
+def _is_in(container: str, pid: int) -> bool:
+    """Whether that process of this machine is one of the container's, and nobody else's by now."""
+    try:
+        return container in Path(f"/proc/{pid}/cgroup").read_text("utf-8")
+    except OSError:
+        return False
 
 
 def _listen(stream: object, until: float) -> tuple[str, str, bool]:
@@ -199,9 +210,8 @@ class Cluster:
             self._take()
             self._engine = engines.connect()
             self._remove()
-            with tempfile.TemporaryDirectory(prefix="ocfkit-wheel-") as place:
-                wheel = wheel or build_wheel(Path(place))
-                self._make(nodes, wheel)
+            self._folder.mkdir(parents=True, mode=0o700)
+            self._make(nodes, wheel or build_wheel(self._folder))
             self.wait_for(self._is_ready, READY_WITHIN, "the nodes are online and can be fenced")
         except BaseException:
             self.down()
@@ -212,8 +222,8 @@ class Cluster:
         """Remove it, whatever there is of it."""
         try:
             self._take()
-            if self._engine is None:
-                self._engine = engines.find()
+            if self._engine is None:  # what was made is in an engine, even if that one is off
+                self._engine = engines.connect() if self._folder.exists() else engines.find()
             self._remove()
         finally:
             self.close()
@@ -262,7 +272,7 @@ class Cluster:
         """Add to the configuration, in the language of crm; raises LabError with its answer."""
         self._loads += 1
         path = f"/root/configure-{self._loads}.crm"
-        node = self._answering()
+        node = self.answering()
         node.put(path, text)
         done = node.run(["crm", "--force", "configure", "load", "update", path])
         if done.code:
@@ -280,6 +290,12 @@ class Cluster:
         if best is None:
             raise LabError("no node answers crm_mon")
         return best
+
+    def answering(self) -> Node:
+        """A node that says how the cluster is, the one with quorum if there is one."""
+        self.status()
+        assert self._asked is not None
+        return self._asked
 
     def resource(self, name: str) -> ResourceState:
         """How that resource is now."""
@@ -316,7 +332,7 @@ class Cluster:
 
     def keep_logs(self) -> Path:
         """Keep what the nodes have logged, and what crm_mon says now; the folder is new."""
-        place = folder() / "kept"
+        place = folder().parent / "cluster-logs"
         place.mkdir(parents=True, exist_ok=True)
         stamp = time.strftime("%Y%m%d-%H%M%S-")
         kept = Path(tempfile.mkdtemp(prefix=f"{self.name}-{stamp}", dir=place))
@@ -413,7 +429,6 @@ class Cluster:
 
     def _start_proxy(self, address: str) -> Mapping[str, bytes]:
         """Start what fences; the files that a node needs to ask it."""
-        self._folder.mkdir(parents=True, mode=0o700)
         authority = trustme.CA()
         server = authority.issue_cert(address)
         client = authority.issue_cert(f"nodes@{self.name}.invalid")
@@ -429,7 +444,8 @@ class Cluster:
                 ) from error
             listener.listen(fence_proxy.CLIENTS)
             self._port = listener.getsockname()[1]
-            argv = [sys.executable, "-B", "-m", "tests.cluster.fence_proxy"]
+            # -P: not from the folder that somebody else has called us in
+            argv = [sys.executable, "-P", "-B", "-m", "tests.cluster.fence_proxy"]
             self.proxy.start(
                 [*argv, self.name, str(self._folder)], lend=listener.fileno(), path=TOP
             )
@@ -487,11 +503,6 @@ class Cluster:
             and all((seen := _ask(node)) and seen.online == everyone for node in self.nodes)
         )
 
-    def _answering(self) -> Node:
-        self.status()
-        assert self._asked is not None
-        return self._asked
-
     # --- how it ends ------------------------------------------------------------------------------
 
     def _find_nodes(self) -> list[Node]:
@@ -505,16 +516,19 @@ class Cluster:
 
     def _remove(self) -> None:
         self.nodes = []
-        if self._engine is not None:
-            for container in self._containers():
-                with contextlib.suppress(NotFound):
-                    container.remove(force=True, v=True)
-            for network in networks(self._client, f"{LABEL}={self.name}"):
-                with contextlib.suppress(NotFound):
-                    network.remove()
-        self.proxy.stop()
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._folder)
+        with contextlib.ExitStack() as rest:  # all of it is tried, in the order of reading upwards
+            rest.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            rest.callback(self.proxy.stop)
+            if self._engine is not None:
+                for network in networks(self._client, f"{LABEL}={self.name}"):
+                    rest.callback(_removed, network.remove)
+                for container in self._containers():
+                    rest.callback(_removed, container.remove, force=True, v=True)
+
+
+def _removed(remove: Callable[..., object], **how: bool) -> None:
+    with contextlib.suppress(NotFound):
+        remove(**how)
 
 
 CIB = """\

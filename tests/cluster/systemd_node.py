@@ -7,23 +7,24 @@ seccomp filter and systemd's own hierarchy of control groups, and is never privi
 from __future__ import annotations
 
 import hashlib
-import io
 import os
+import shutil
 import subprocess
-import tarfile
-import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import ImageNotFound
-from docker.models.containers import Container
 
 from ocfkit.launchers import render
+from ocfkit.linux import process
+from ocfkit.records import identity_in, identity_text
+from tests.cluster.image import building
+from tests.cluster.lab import Node, Ran
+from tests.services import roots
 
 TOP = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -37,26 +38,12 @@ _OF_VERSION_1 = f"{_CGROUPS}/systemd"
 _AGENT = render("/usr/bin/python3", [_PACKAGES], "ocfkit.agents.service:Service", name="service")
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command in there did."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-@dataclass(frozen=True, slots=True)
-class SystemdNode:
+class SystemdNode(Node):
     """The container, from where a test stands."""
 
-    container: Container
-
-    def run(self, *argv: str, env: Mapping[str, str] | None = None) -> Ran:
+    def call(self, *argv: str) -> Ran:
         """Run a command in there to its end."""
-        done: Any = self.container.exec_run([*argv], environment=dict(env or {}), demux=True)
-        out, err = done.output
-        return Ran(done.exit_code, _text(out), _text(err))
+        return self.run(argv)
 
     def agent(self, action: str, *, timeout: int = 20, interval: int = 10, **values: str) -> Ran:
         """Call the agent service as the cluster does."""
@@ -70,36 +57,19 @@ class SystemdNode:
         if action == "monitor":
             env["OCF_RESKEY_CRM_meta_interval"] = str(interval * 1000)
         given = {f"OCF_RESKEY_{name}": value for name, value in values.items()}
-        return self.run(f"{_PACKAGES}/service", action, env={**env, **given})
-
-    def put(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file, not below a tmpfs."""
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(text.encode()), mode
-            tar.addfile(entry, io.BytesIO(text.encode()))
-        _unpack(self.container, archive)
-
-
-def _unpack(container: Container, archive: io.BytesIO) -> None:
-    untyped: Any = container
-    assert untyped.put_archive("/", archive.getvalue())
-
-
-def _text(said: bytes | None) -> str:
-    return (said or b"").decode(errors="replace")
+        return self.run([f"{_PACKAGES}/service", action], env={**env, **given})
 
 
 @contextmanager
 def systemd_node() -> Generator[SystemdNode]:
     """A node that is up; it is gone afterwards."""
     client: docker.DockerClient = docker.from_env()
+    _sweep(client)
     tree = _OF_VERSION_1 if os.path.isdir(_OF_VERSION_1) else _CGROUPS
     container = client.containers.run(
         _image(client),
         detach=True,
-        labels={LABEL: str(os.getpid())},
+        labels={LABEL: identity_text(process.identify(os.getpid()), 0)},
         network_mode="none",
         cap_add=["SYS_ADMIN"],
         security_opt=["seccomp=unconfined"],
@@ -108,14 +78,22 @@ def systemd_node() -> Generator[SystemdNode]:
         cgroupns="host",  # its own groups lie below the one that the engine has made for it
     )
     try:
-        node = SystemdNode(container)
-        _unpack(container, _checkout())
-        node.put(f"{_PACKAGES}/service", _AGENT, 0o755)
+        node = SystemdNode(container, "systemd")
+        node.put_all(dict(_checkout()))
+        node.put(f"{_PACKAGES}/service", _AGENT)
         _wait_until_up(node)
         yield node
     finally:
         container.remove(force=True, v=True)
         client.close()
+
+
+def _sweep(client: docker.DockerClient) -> None:
+    """Remove what a run has left that is not there any more."""
+    for left in client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+        owner, _ = identity_in(left.labels[LABEL])
+        if owner is None or owner.stat() is None:
+            left.remove(force=True, v=True)
 
 
 def _wait_until_up(node: SystemdNode) -> None:
@@ -124,7 +102,7 @@ def _wait_until_up(node: SystemdNode) -> None:
     while time.monotonic() < until:
         node.container.reload()
         assert node.container.status == "running", node.container.logs()
-        seen = node.run("systemctl", "is-system-running").stdout.strip()
+        seen = node.run(["systemctl", "is-system-running"], timeout=10).stdout.strip()
         if seen in ("running", "degraded"):
             return
         time.sleep(0.1)
@@ -135,37 +113,34 @@ def _image(client: docker.DockerClient) -> str:
     """Its name; built where it is missing."""
     digest = hashlib.sha256(" ".join(_RECIPE).encode()).hexdigest()[:12]
     name = f"ocfkit-systemd-node:{digest}"
-    try:
-        client.images.get(name)
-    except ImageNotFound:
-        _build(client, name)
+    with building():
+        try:
+            client.images.get(name)
+        except ImageNotFound:
+            _build(client, name)
     return name
 
 
 def _build(client: docker.DockerClient, name: str) -> None:
     repository, tag = name.split(":")
-    with tempfile.TemporaryDirectory(prefix="ocfkit-node-") as folder:
-        root = f"{folder}/root"
+    place = roots.folder() / "systemd-node"
+    shutil.rmtree(place, ignore_errors=True)  # of a run that was killed
+    try:
         options, suite = _RECIPE[:-1], _RECIPE[-1]
-        build = ["unshare", "--mount", "debootstrap", *options, suite, root]
+        build = ["unshare", "--mount", "debootstrap", *options, suite, str(place / "root")]
         done = subprocess.run(build, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        packed = f"{folder}/root.tar"
-        subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True)
+        packed = str(place / "root.tar")
+        subprocess.run(["tar", "-C", place / "root", "-cf", packed, "."], check=True)
         changes = ['CMD ["/lib/systemd/systemd"]', f"LABEL {LABEL}=image"]
         untyped: Any = client
         untyped.api.import_image_from_file(packed, repository=repository, tag=tag, changes=changes)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
-def _checkout() -> io.BytesIO:
-    """The packages of the checkout, as they are now."""
-    archive = io.BytesIO()
-
-    def without_compiled(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        entry.uid = entry.gid = 0
-        return None if "__pycache__" in entry.name else entry
-
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name in ("agents", "lsbcheck", "ocfkit"):
-            tar.add(TOP / name, f"{_PACKAGES.lstrip('/')}/{name}", filter=without_compiled)
-    return archive
+def _checkout() -> Iterator[tuple[str, bytes]]:
+    """The packages of the checkout, as they are now: path in the node, and content."""
+    for package, folder in {"ocfkit": "ocfkit", "ocfkit/agents": "agents"}.items():
+        for path in sorted((TOP / folder).rglob("*.py")):
+            yield f"{_PACKAGES}/{package}/{path.relative_to(TOP / folder)}", path.read_bytes()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from tests.cluster import door, image, lab
 from tests.cluster import engine as engines
+from tests.cluster.background import Background
 from tests.cluster.conftest import NAME
 from tests.cluster.engine import Engine
 from tests.cluster.fence_proxy import LABEL
@@ -157,6 +160,17 @@ def test_nodes_know_the_shipped_agents_and_the_examples(cluster: Cluster) -> Non
         assert {"http", "service", "web", "memcached"} <= set(known)
 
 
+def test_a_node_has_no_right_that_could_reach_this_machine(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        node.container.reload()
+        how = node.container.attrs["HostConfig"]
+        assert how["Privileged"] is False
+        assert sorted(how["CapAdd"]) == ["NET_ADMIN", "SYS_PTRACE"]
+        assert not how["Binds"]
+        assert not node.container.attrs["Mounts"]
+        assert (how["PidMode"], how["NetworkMode"]) == ("", f"ocfkit-{NAME}")
+
+
 # --- what a node can reach ------------------------------------------------------------------------
 
 
@@ -177,7 +191,9 @@ def engine_says(node: Node, path: str, *options: str, certified: bool = True) ->
 def test_a_node_sees_the_containers_of_its_own_cluster_alone(
     cluster: Cluster, engine: Engine
 ) -> None:
-    stranger = engine.client.containers.create(image.node_image(engine.client), ["true"])
+    stranger = engine.client.containers.create(
+        image.node_image(engine.client), ["true"], labels={LABEL: f"{NAME}-other"}
+    )
     try:
         code, body = engine_says(cluster.nodes[0], "/v1.41/containers/json?all=1")
         assert code == 200
@@ -244,6 +260,7 @@ def test_a_wait_in_vain_keeps_the_logs_and_says_where(cluster: Cluster) -> None:
     assert kept.is_dir()
     assert "Online: [ srv01 srv02 ]" in str(caught.value)
     names = {path.name for path in kept.iterdir()}
+    shutil.rmtree(kept)
     assert {"crm_mon", "fence_proxy.log", "srv01.log.tar", "srv02.log.tar"} <= names
 
 
@@ -380,6 +397,42 @@ def test_the_door_makes_no_second_cluster_of_a_name(cluster: Cluster) -> None:
     assert cluster.status().quorum
 
 
-def test_an_engine_that_is_not_ours_is_left_running(engine: Engine) -> None:
-    engines.connect().close()
-    assert engine.client.ping()
+@pytest.mark.parametrize("is_ours", [True, False])
+@pytest.mark.parametrize("containers", [[], ["one"]])
+def test_an_engine_ends_with_its_last_user_if_we_have_started_it_and_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_ours: bool, containers: list[str]
+) -> None:
+    ended: list[Path] = []
+    monkeypatch.setattr(engines, "folder", lambda: tmp_path)
+
+    def runs(_: Background) -> bool:
+        return is_ours
+
+    def stop(which: Background) -> None:
+        ended.append(which.pid_file)
+
+    monkeypatch.setattr(Background, "runs", runs)
+    monkeypatch.setattr(Background, "stop", stop)
+    for client in (second := Client(containers), first := Client(containers)):
+        share = (tmp_path / "users").open("a")
+        fcntl.flock(share, fcntl.LOCK_SH)
+        client.engine = Engine(client, share)  # type: ignore[arg-type]
+    first.engine.close()
+    assert ended == []
+    second.engine.close()
+    assert bool(ended) == (is_ours and not containers)
+
+
+class Client:
+    """What an engine is asked when it is let go of."""
+
+    def __init__(self, containers: list[str]) -> None:
+        self.containers = self
+        self._containers = containers
+        self.engine: Engine
+
+    def list(self, **_: object) -> list[str]:
+        return self._containers
+
+    def close(self) -> None:
+        pass

@@ -28,25 +28,27 @@ def node() -> Iterator[SystemdNode]:
 @pytest.fixture(autouse=True)
 def tidy(node: SystemdNode) -> Iterator[None]:
     yield
-    node.run("systemctl", "kill", "--signal=KILL", "my.app", "many@one")
-    node.run("systemctl", "unmask", "my.app")
-    node.run("systemctl", "stop", "my.app", "many@one")
-    node.run("systemctl", "reset-failed")
-    node.run("sh", "-c", "rm -rf /etc/systemd/system/my.app* /run/ocfkit /run/resource-agents")
-    node.run("systemctl", "daemon-reload")
+    node.call("systemctl", "kill", "--signal=KILL", "my.app", "many@one")
+    node.call("systemctl", "unmask", "my.app")
+    node.call("systemctl", "stop", "my.app", "many@one")
+    node.call("systemctl", "reset-failed")
+    node.call("sh", "-c", "rm -rf /etc/systemd/system/my.app* /run/ocfkit /run/resource-agents")
+    node.call("systemctl", "daemon-reload")
 
 
 def has_unit(node: SystemdNode, text: str, file: str = FILE) -> None:
     node.put(file, text)
-    node.run("systemctl", "daemon-reload")
+    node.call("systemctl", "daemon-reload")
 
 
 def shown(node: SystemdNode, what: str, unit: str = UNIT) -> str:
-    return node.run("systemctl", "show", f"--property={what}", "--value", "--", unit).stdout.strip()
+    return node.call(
+        "systemctl", "show", f"--property={what}", "--value", "--", unit
+    ).stdout.strip()
 
 
 def is_there(node: SystemdNode, path: str) -> bool:
-    return node.run("test", "-e", path).code == 0
+    return node.call("test", "-e", path).code == 0
 
 
 def test_a_round(node: SystemdNode) -> None:
@@ -60,7 +62,7 @@ def test_a_round(node: SystemdNode) -> None:
     stopped = node.agent("stop", unit=UNIT)
     assert (stopped.code, stopped.stderr) == (0, "")
     assert shown(node, "ActiveState") == "inactive"
-    assert node.run("pgrep", "-x", "sleep").code == 1
+    assert node.call("pgrep", "-x", "sleep").code == 1
     assert node.agent("monitor", interval=0, unit=UNIT).code == 7
     assert node.agent("stop", unit=UNIT).code == 0
 
@@ -80,20 +82,20 @@ def test_one_that_is_suspended_is_a_failure_and_can_be_stopped(node: SystemdNode
     has_unit(node, NAPPER)
     assert node.agent("start", unit=UNIT).code == 0
     pid = shown(node, "MainPID")
-    node.run("kill", "-STOP", pid)
+    node.call("kill", "-STOP", pid)
     seen = node.agent("monitor", unit=UNIT)
     assert seen.code == 1
     assert f"process {pid} is suspended (state T)" in seen.stderr
     assert node.agent("stop", unit=UNIT).code == 0
-    assert node.run("kill", "-0", pid).code != 0
+    assert node.call("kill", "-0", pid).code != 0
 
 
 def test_one_that_is_killed_is_not_running(node: SystemdNode) -> None:
     has_unit(node, NAPPER)
     assert node.agent("start", unit=UNIT).code == 0
     pid = shown(node, "MainPID")
-    node.run("sh", "-c", f"kill -KILL {pid}; while kill -0 {pid}; do sleep 0.02; done")
-    node.run("sh", "-c", "until systemctl is-failed my.app; do sleep 0.02; done")
+    node.call("sh", "-c", f"kill -KILL {pid}; while kill -0 {pid}; do sleep 0.02; done")
+    node.call("sh", "-c", "until systemctl is-failed my.app; do sleep 0.02; done")
     seen = node.agent("monitor", unit=UNIT)
     assert seen.code == 7
     assert "failed (result signal, status 9)" in seen.stderr
@@ -107,7 +109,7 @@ def test_one_that_does_not_end_is_killed_in_time(node: SystemdNode) -> None:
     pid = shown(node, "MainPID")
     stopped = node.agent("stop", timeout=5, unit=UNIT)
     assert stopped.code == 0, stopped.stderr
-    assert node.run("kill", "-0", pid).code != 0
+    assert node.call("kill", "-0", pid).code != 0
 
 
 def test_what_a_stop_leaves_is_ended(node: SystemdNode) -> None:
@@ -115,7 +117,7 @@ def test_what_a_stop_leaves_is_ended(node: SystemdNode) -> None:
     has_unit(node, text)
     assert node.agent("start", unit=UNIT).code == 0
     assert node.agent("stop", unit=UNIT).code == 0
-    assert node.run("pgrep", "-x", "sleep").code == 1
+    assert node.call("pgrep", "-x", "sleep").code == 1
 
 
 def test_one_that_ends_at_once_is_a_failure_of_the_start(node: SystemdNode) -> None:
@@ -140,8 +142,8 @@ def test_a_start_that_failed_often_may_be_tried_again(node: SystemdNode) -> None
     has_unit(node, f"[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=1h\n{NAPPER}")
     for _ in range(4):
         assert node.agent("start", unit=UNIT).code == 0
-        node.run("systemctl", "kill", "--signal=KILL", UNIT)
-        node.run("sh", "-c", "until systemctl is-failed my.app; do sleep 0.02; done")
+        node.call("systemctl", "kill", "--signal=KILL", UNIT)
+        node.call("sh", "-c", "until systemctl is-failed my.app; do sleep 0.02; done")
 
 
 def test_a_unit_without_processes_is_running_while_it_is_active(node: SystemdNode) -> None:
@@ -169,7 +171,7 @@ def test_a_unit_that_is_not_there_is_not_installed(node: SystemdNode) -> None:
 
 
 def test_a_masked_unit_is_not_started(node: SystemdNode) -> None:
-    node.run("systemctl", "mask", "my.app.service")
+    node.call("systemctl", "mask", "my.app.service")
     started = node.agent("start", unit=UNIT)
     assert started.code == 5
     assert "masked" in started.stderr
@@ -178,20 +180,20 @@ def test_a_masked_unit_is_not_started(node: SystemdNode) -> None:
 def test_a_stop_works_when_the_unit_file_is_gone(node: SystemdNode) -> None:
     has_unit(node, NAPPER)
     assert node.agent("start", unit=UNIT).code == 0
-    node.run("rm", FILE)
-    node.run("systemctl", "daemon-reload")
+    node.call("rm", FILE)
+    node.call("systemctl", "daemon-reload")
     assert node.agent("monitor", unit=UNIT).code == 0
     assert node.agent("stop", unit=UNIT).code == 0
-    assert node.run("pgrep", "-x", "sleep").code == 1
+    assert node.call("pgrep", "-x", "sleep").code == 1
 
 
 def test_a_unit_that_starts_at_boot_is_warned_of(node: SystemdNode) -> None:
     has_unit(node, f"{NAPPER}[Install]\nWantedBy=multi-user.target\n")
-    node.run("systemctl", "enable", UNIT)
+    node.call("systemctl", "enable", UNIT)
     started = node.agent("start", unit=UNIT)
     assert started.code == 0
     assert "systemctl disable my.app.service" in started.stderr
-    node.run("systemctl", "disable", UNIT)
+    node.call("systemctl", "disable", UNIT)
 
 
 def test_an_init_script_is_run_beside_systemd_and_not_by_it(node: SystemdNode) -> None:
@@ -200,8 +202,8 @@ def test_an_init_script_is_run_beside_systemd_and_not_by_it(node: SystemdNode) -
         "stop) pkill -f 'sleep 603'; true;;\nstatus) pgrep -f 'sleep 603' >/dev/null || exit 3;;\n"
         "esac\n"
     )
-    node.put("/etc/init.d/napper", script, 0o755)
+    node.put("/etc/init.d/napper", script)
     assert node.agent("start", init_script="napper").code == 0
     assert node.agent("monitor", init_script="napper").code == 0
     assert node.agent("stop", init_script="napper").code == 0
-    assert node.run("pgrep", "-f", "sleep 603").code == 1
+    assert node.call("pgrep", "-f", "sleep 603").code == 1

@@ -129,7 +129,16 @@ def build_wheel(place: Path) -> Path:
         compiled = shutil.ignore_patterns("__pycache__")
         shutil.copytree(TOP / name, source / name, symlinks=True, ignore=compiled)
     # Without isolation: the build tools of the tests' own environment, so no network.
-    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(place)]
+    build = [
+        sys.executable,
+        "-P",
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--outdir",
+        str(place),
+    ]
     done = subprocess.run([*build, str(source)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise MachineError(done.stdout[-3000:] + done.stderr[-3000:])
