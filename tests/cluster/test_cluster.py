@@ -168,7 +168,8 @@ def test_a_node_has_no_right_that_could_reach_this_machine(cluster: Cluster) -> 
         assert sorted(how["CapAdd"]) == ["NET_ADMIN", "SYS_PTRACE"]
         assert not how["Binds"]
         assert not node.container.attrs["Mounts"]
-        assert (how["PidMode"], how["NetworkMode"]) == ("", f"ocfkit-{NAME}")
+        assert (how["PidMode"], how["IpcMode"]) == ("", "private")
+        assert [*node.container.attrs["NetworkSettings"]["Networks"]] == [f"ocfkit-{NAME}"]
 
 
 # --- what a node can reach ------------------------------------------------------------------------
