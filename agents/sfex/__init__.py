@@ -1,1 +1,4 @@
-"""An exclusive lock on a shared disk, in the format of the C tools of that name."""
+"""An exclusive lock on a shared disk, in the format of the C tools of that name.
+
+Nothing is imported here: who looks at a lock does not load what keeps it.
+"""
