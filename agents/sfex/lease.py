@@ -114,8 +114,8 @@ class Protocol:
         return now.boot - asked >= self.timing.decided
 
     def is_stale(self, stage: Watching, now: Now) -> bool:
-        """Whether a record was watched for so long that it may have come round unnoticed."""
-        return now.boot - stage.whence > min(2 * self.timing.lock, self.timing.round)
+        """Whether a record was not seen for so long that it may have come round unnoticed."""
+        return now.boot - stage.whence > self.timing.lock
 
     def is_unchanged(self, stage: Watching, record: Record) -> bool:
         """Whether nobody has written since we saw it first."""
@@ -190,9 +190,10 @@ class Protocol:
             return _exit(
                 REFUSED, f"the lock is held by {_named(record)}, which has just written it"
             )
+        seen = Watching(record, asked.boot, stage.since, None)
         if self.is_dead(stage, asked):
-            return self._reserve(stage, record, asked, now)
-        return self._wait(stage, now)
+            return self._reserve(seen, record, asked, now)
+        return self._wait(seen, now)
 
     def _wait(self, stage: Watching, now: Now) -> Step:
         left = stage.since + self.timing.lock - now.mono
@@ -281,6 +282,7 @@ class Protocol:
             record,
             issued=stage.issued,
             seen=stage.asked,
+            due=stage.issued + self.timing.interval,
             doing="sleep",
             asked=stage.asked,
         )
@@ -319,7 +321,7 @@ class Protocol:
         own = stage.found(record)
         if own.stopping:
             return self._release(own, now)
-        if now.boot - own.issued >= self.timing.interval:
+        if now.boot >= own.due:
             return self._write(own, "write", now)
         return self._rest(own, now)
 
@@ -332,7 +334,7 @@ class Protocol:
     def _renewed(self, stage: Holding, now: Now) -> Step:
         if stage.doing == "assert" and not self.may_assert(stage, now):
             return self._lose(stage, "another node may have taken the lock meanwhile")
-        renewed = stage.renewed()
+        renewed = stage.renewed(stage.asked + self.timing.interval)
         extend = Extend(renewed.record, self.deadline(renewed.issued))
         if renewed.stopping:
             reading, commands = self._read(renewed, now)
@@ -342,16 +344,17 @@ class Protocol:
     def _failed(self, stage: Holding, reason: str, now: Now) -> Step:
         if stage.doing == "assert" or stage.stopping:
             return self._lose(stage, reason)
-        return self._rest(stage.rests(), now)  # ours as long as the lease lasts: it is tried again
+        # Ours as long as the lease lasts, so it is tried again.
+        due = stage.due if stage.doing == "read" else stage.asked + self.timing.retry
+        return self._rest(stage.failed(due), now)
 
     def _read(self, stage: Holding, now: Now) -> Step:
         return stage.reads(now.boot), (Read(),)
 
     def _rest(self, stage: Holding, now: Now, *first: Command) -> Step:
         until = stage.asked + self.timing.look
-        renewal = stage.issued + self.timing.interval
-        if renewal > now.boot:
-            until = min(until, renewal)
+        if stage.due > now.boot:
+            until = min(until, stage.due)
         return stage, (*first, Sleep(max(now.boot, min(until, self.deadline(stage.issued)))))
 
     def _lose(self, stage: Holding, reason: str) -> Step:

@@ -29,9 +29,9 @@ class Watching:
     record: Final[Record | None]
     """Seen first; None before that."""
     whence: Final[int]
-    """Boot time before it was read: this old is what we know of it."""
+    """Boot time before it was seen last: this old is what we know of it."""
     since: Final[int]
-    """Monotonic time after it was read: so long it has not changed for certain."""
+    """Monotonic time after it was seen first: so long it has not changed for certain."""
     asked: Final[Now | None]
     """Before the read that is under way; None while none is."""
 
@@ -127,7 +127,7 @@ class Confirming:
 class Holding:
     """The lock is ours."""
 
-    __slots__ = ("asked", "attempted", "doing", "issued", "record", "seen", "stopping")
+    __slots__ = ("asked", "attempted", "doing", "due", "issued", "record", "seen", "stopping")
 
     record: Final[Record]
     """On the disk, seen or written last."""
@@ -137,6 +137,8 @@ class Holding:
     """Boot time before the renewal was written that was accepted last: here the lease begins."""
     seen: Final[int]
     """Boot time before the last read that found our own record."""
+    due: Final[int]
+    """Boot time of the next renewal."""
     doing: Final[Doing]
     asked: Final[int]
     """Boot time before the read or write that is under way, or was the last one."""
@@ -149,6 +151,7 @@ class Holding:
         *,
         issued: int,
         seen: int,
+        due: int,
         doing: Doing,
         asked: int,
         stopping: bool = False,
@@ -157,6 +160,7 @@ class Holding:
         self.attempted = attempted
         self.issued = issued
         self.seen = seen
+        self.due = due
         self.doing = doing
         self.asked = asked
         self.stopping = stopping
@@ -168,45 +172,50 @@ class Holding:
             self.attempted,
             issued=self.issued,
             seen=self.asked,
+            due=self.due,
             doing="sleep",
             asked=self.asked,
             stopping=self.stopping,
         )
 
-    def renewed(self) -> Holding:
-        """After the write that was under way was accepted."""
+    def renewed(self, due: int) -> Holding:
+        """After the write that was under way was accepted; the next one is due then."""
         return Holding(
             self.attempted,
             self.attempted,
             issued=self.asked,
             seen=self.seen,
+            due=due,
             doing="sleep",
             asked=self.asked,
             stopping=self.stopping,
         )
 
-    def rests(self) -> Holding:
+    def failed(self, due: int) -> Holding:
         """After a read or write that has changed nothing."""
-        return self._does("sleep", self.asked, self.attempted, stopping=self.stopping)
+        return self._does("sleep", self.asked, self.attempted, due, stopping=self.stopping)
 
     def reads(self, asked: int) -> Holding:
         """While a read is under way."""
-        return self._does("read", asked, self.attempted, stopping=self.stopping)
+        return self._does("read", asked, self.attempted, self.due, stopping=self.stopping)
 
     def writes(self, record: Record, doing: Doing, asked: int) -> Holding:
         """While `record` is on its way to the disk."""
-        return self._does(doing, asked, record, stopping=self.stopping)
+        return self._does(doing, asked, record, self.due, stopping=self.stopping)
 
     def stops(self) -> Holding:
         """When it has been told to release the lock."""
-        return self._does(self.doing, self.asked, self.attempted, stopping=True)
+        return self._does(self.doing, self.asked, self.attempted, self.due, stopping=True)
 
-    def _does(self, doing: Doing, asked: int, attempted: Record, *, stopping: bool) -> Holding:
+    def _does(
+        self, doing: Doing, asked: int, attempted: Record, due: int, *, stopping: bool
+    ) -> Holding:
         return Holding(
             self.record,
             attempted,
             issued=self.issued,
             seen=self.seen,
+            due=due,
             doing=doing,
             asked=asked,
             stopping=stopping,

@@ -90,6 +90,14 @@ class Timing:
         return max(1, min(SECOND, self.lock // 10))
 
     @property
+    def retry(self) -> int:
+        """Time from a renewal that failed to the next one.
+
+        Each takes a count, of which there are but a thousand.
+        """
+        return max(self.look, self.lease // 100)
+
+    @property
     def decided(self) -> int:
         """Time after which it is too late to act on what was read.
 

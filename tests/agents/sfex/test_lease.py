@@ -59,8 +59,8 @@ class TestTaking:
         node = Node()
         node.start()
         node.finds(Record(True, 0, b"b"))
-        node.after(20).wakes()
-        assert node.cannot_read() == [("sleep", 1021)]
+        node.after(19).wakes()
+        assert node.cannot_read() == [("sleep", 1020)]
         node.after(1).wakes()
         assert node.finds(Record(True, 1, b"b"))[0][:2] == ("exit", 2)
 
