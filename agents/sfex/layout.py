@@ -7,13 +7,17 @@ accept it, which is more than they write.
 
 from __future__ import annotations
 
+from ocfkit.agents.sfex.record import COUNTS, Record
+
 MAGIC = b"SFEX"
 VERSION = 1
 REVISION = 3
 """Written, and looked at by nobody."""
 
+FREE = Record(False, 0, b"")
+"""A lock that nobody has ever held."""
+
 MOST_LOCKS = 999
-LAST_COUNT = 999
 LONGEST_NAME = 255
 
 _UNLOCKED, _LOCKED = b"u", b"l"
@@ -104,52 +108,27 @@ class Control:
         return b"".join([MAGIC, *fields]).ljust(self.blocksize, b"\0")
 
 
-class Lock:
-    """One lock: whether it is held, and by whom; of a free one, who has held it last."""
+def decode(block: bytes) -> Record:
+    """Read a lock; raises FormatError.
 
-    __slots__ = ("count", "locked", "nodename")
-
-    def __init__(self, *, locked: bool = False, count: int = 0, nodename: bytes = b"") -> None:
-        """As a new one is, unless something else is told."""
-        self.locked = locked
-        self.count = count
-        """Moves with each write of a holder, and is the sign that he lives."""
-        self.nodename = nodename
-
-    @classmethod
-    def decode(cls, block: bytes) -> Lock:
-        """Read it; raises FormatError."""
-        status = block[:1]
-        if status not in (_UNLOCKED, _LOCKED):
-            known = f"{_LOCKED!r} (locked) nor {_UNLOCKED!r} (unlocked)"
-            raise FormatError(f"the status (byte 0) is {status!r}, neither {known}")
-        count = _COUNT.number(block)
-        return cls(locked=status == _LOCKED, count=count, nodename=_NODENAME.text(block))
-
-    def encode(self, blocksize: int) -> bytes:
-        """The whole block; raises FormatError for a number or name that has no room."""
-        status = _LOCKED if self.locked else _UNLOCKED
-        count = _COUNT.filled(b"%d" % self.count)
-        return b"".join([status, count, _NODENAME.filled(self.nodename)]).ljust(blocksize, b"\0")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Lock):
-            return NotImplemented
-        return self._all() == other._all()
-
-    def __hash__(self) -> int:
-        return hash(self._all())
-
-    def __repr__(self) -> str:
-        return f"Lock(locked={self.locked}, count={self.count}, nodename={self.nodename!r})"
-
-    def _all(self) -> tuple[bool, int, bytes]:
-        return self.locked, self.count, self.nodename
+    A count below 0 is one, although atoi(3) reads it: the C tools would write on from it, but none
+    ever writes it, and a damaged lock is nobody's. Beyond 999 there is none in three characters.
+    """
+    status = block[:1]
+    if status not in (_UNLOCKED, _LOCKED):
+        known = f"{_LOCKED!r} (locked) nor {_UNLOCKED!r} (unlocked)"
+        raise FormatError(f"the status (byte 0) is {status!r}, neither {known}")
+    count, name = _COUNT.number(block), _NODENAME.text(block)
+    if not 0 <= count < COUNTS:
+        raise FormatError(f"the count (bytes 1 to 4) is {count}, and no tool writes that")
+    return Record(status == _LOCKED, count, name)
 
 
-def following(count: int) -> int:
-    """The count of a holder's next write."""
-    return 0 if count >= LAST_COUNT else count + 1
+def encode(record: Record, blocksize: int) -> bytes:
+    """A lock's whole block; raises FormatError for a name that has no room."""
+    status = _LOCKED if record.locked else _UNLOCKED
+    count = _COUNT.filled(b"%d" % record.count)
+    return b"".join([status, count, _NODENAME.filled(record.name)]).ljust(blocksize, b"\0")
 
 
 def shown(nodename: bytes) -> str:

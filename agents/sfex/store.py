@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from errno import EIO
 
-from ocfkit.agents.sfex.layout import Control, FormatError, Lock
+from ocfkit.agents.sfex import layout
+from ocfkit.agents.sfex.layout import FREE, Control, FormatError
 
 TYPE_CHECKING = False  # as typing's, which every agent would pay for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
+    from ocfkit.agents.sfex.record import Record
     from ocfkit.linux.blockdev import BlockDevice
 
-    Record = TypeVar("Record", Control, Lock)
+    Decoded = TypeVar("Decoded", Control, Record)
 
 
 class MismatchError(Exception):
@@ -37,17 +39,17 @@ class Store:
             there = f"it has locks 1 to {self.control.numlocks}"
             raise MismatchError(f"{device.path} has no lock {index}: {there}")
 
-    def read(self) -> Lock:
+    def read(self) -> Record:
         """What is on the device now; raises FormatError or OSError."""
-        return _decoded(self._device, self._index, Lock.decode)
+        return _decoded(self._device, self._index, layout.decode)
 
-    def write(self, lock: Lock, *, verify: bool = False) -> None:
+    def write(self, record: Record, *, verify: bool = False) -> None:
         """Replace it; raises FormatError or OSError.
 
         With `verify`, EIO is raised too when it reads back otherwise: the write was lost, or
         another node has written since.
         """
-        block = lock.encode(self._device.sector)
+        block = layout.encode(record, self._device.sector)
         self._device.write(self._index, block)
         if verify and self._device.read(self._index) != block:
             said = f"lock {self._index} does not read back as it was written"
@@ -83,13 +85,13 @@ def create(device: BlockDevice, numlocks: int) -> None:
     The first block comes last: one that is there has all its locks behind it.
     """
     require_room(device, numlocks)
-    free = Lock().encode(device.sector)
+    free = layout.encode(FREE, device.sector)
     for index in range(1, numlocks + 1):
         device.write(index, free)
     device.write(0, Control(device.sector, numlocks).encode())
 
 
-def held(device: BlockDevice) -> Iterator[tuple[int, Lock]]:
+def held(device: BlockDevice) -> Iterator[tuple[int, Record]]:
     """Index and record of each lock that somebody holds, or has not given back.
 
     Nothing where there is no area; raises MismatchError where its locks lie elsewhere, and OSError.
@@ -101,14 +103,14 @@ def held(device: BlockDevice) -> Iterator[tuple[int, Lock]]:
         return
     for index in range(1, control.numlocks + 1):
         try:
-            lock = _decoded(device, index, Lock.decode)
+            record = _decoded(device, index, layout.decode)
         except FormatError:
             continue
-        if lock.locked:
-            yield index, lock
+        if record.locked:
+            yield index, record
 
 
-def _decoded(device: BlockDevice, number: int, decode: Callable[[bytes], Record]) -> Record:
+def _decoded(device: BlockDevice, number: int, decode: Callable[[bytes], Decoded]) -> Decoded:
     """A block as a record; raises FormatError with the place, or OSError."""
     try:
         return decode(device.read(number))

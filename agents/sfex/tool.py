@@ -13,7 +13,8 @@ import os
 import sys
 
 from ocfkit.agents.sfex import store
-from ocfkit.agents.sfex.layout import MAGIC, MOST_LOCKS, VERSION, Control, FormatError, Lock, shown
+from ocfkit.agents.sfex.layout import MAGIC, MOST_LOCKS, VERSION, Control, FormatError, shown
+from ocfkit.agents.sfex.record import Record
 from ocfkit.agents.sfex.store import MismatchError, Store
 from ocfkit.errors import told
 from ocfkit.linux import proc
@@ -123,8 +124,8 @@ def _init(arguments: argparse.Namespace) -> int:
 
 def _require_unused(device: BlockDevice) -> None:
     try:
-        for index, lock in store.held(device):
-            holder = f"{shown(lock.nodename)!r} (count {lock.count})"
+        for index, record in store.held(device):
+            holder = f"{shown(record.name)!r} (count {record.count})"
             raise _refused(f"lock {index} of {device.path} is held by {holder}")
     except MismatchError as error:
         raise _refused(str(error)) from error
@@ -161,17 +162,17 @@ def _stat(arguments: argparse.Namespace) -> int:
     index = arguments.index or 1
     with BlockDevice(arguments.device) as device:
         one = Store(device, index)
-        lock = one.read()
-    is_ours = lock.locked and lock.nodename == os.fsencode(os.uname().nodename)
+        record = one.read()
+    is_ours = record.locked and record.name == os.fsencode(os.uname().nodename)
     if arguments.json:
-        print(json.dumps(_facts(arguments.device, index, one.control, lock, is_ours=is_ours)))
+        print(json.dumps(_facts(arguments.device, index, one.control, record, is_ours=is_ours)))
     else:
         _print_bytes_as_they_are()
-        print(_text(index, one.control, lock, is_ours=is_ours))
+        print(_text(index, one.control, record, is_ours=is_ours))
     return DONE if is_ours else NOT_OURS
 
 
-def _text(index: int, control: Control, lock: Lock, *, is_ours: bool) -> str:
+def _text(index: int, control: Control, record: Record, *, is_ours: bool) -> str:
     """To the letter what sfex_stat prints: its LOCKED is "by this node", not "by anybody"."""
     return "\n".join(
         [
@@ -182,16 +183,16 @@ def _text(index: int, control: Control, lock: Lock, *, is_ours: bool) -> str:
             f"  blocksize: {control.blocksize}",
             f"  numlocks: {control.numlocks}",
             f"lock data #{index}:",
-            f"  status: {'lock' if lock.locked else 'unlock'}",
-            f"  count: {lock.count}",
-            f"  nodename: {os.fsdecode(lock.nodename)}",
+            f"  status: {'lock' if record.locked else 'unlock'}",
+            f"  count: {record.count}",
+            f"  nodename: {os.fsdecode(record.name)}",
             f"status is {'LOCKED' if is_ours else 'UNLOCKED'}.",
         ]
     )
 
 
 def _facts(
-    device: str, index: int, control: Control, lock: Lock, *, is_ours: bool
+    device: str, index: int, control: Control, record: Record, *, is_ours: bool
 ) -> dict[str, str | int | bool]:
     return {
         "device": device,
@@ -200,9 +201,9 @@ def _facts(
         "blocksize": control.blocksize,
         "numlocks": control.numlocks,
         "index": index,
-        "locked": lock.locked,
-        "count": lock.count,
-        "nodename": shown(lock.nodename),
+        "locked": record.locked,
+        "count": record.count,
+        "nodename": shown(record.name),
         "held_by_this_node": is_ours,
     }
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocfkit.agents.sfex.layout import Control, FormatError, Lock, following, shown
+from ocfkit.agents.sfex.layout import FREE, Control, FormatError, decode, encode, shown
+from ocfkit.agents.sfex.record import Record
 
 SECTORS = [512, 4096]
 
@@ -107,61 +108,62 @@ class TestLock:
     @pytest.mark.parametrize(
         ("lock", "start"),
         [
-            (Lock(), b"u0\0\0\0"),
-            (Lock(locked=True, count=2, nodename=b"nodeA"), b"l2\0\0\0nodeA\0"),
-            (Lock(count=4, nodename=b"nodeA"), b"u4\0\0\0nodeA\0"),
-            (Lock(locked=True, count=999, nodename=b"n" * 255), b"l999\0" + b"n" * 255 + b"\0"),
+            (FREE, b"u0\0\0\0"),
+            (Record(True, 2, b"nodeA"), b"l2\0\0\0nodeA\0"),
+            (Record(False, 4, b"nodeA"), b"u4\0\0\0nodeA\0"),
+            (Record(True, 999, b"n" * 255), b"l999\0" + b"n" * 255 + b"\0"),
         ],
     )
     @pytest.mark.parametrize("blocksize", SECTORS)
     def test_is_written_byte_for_byte_as_c_does(
-        self, lock: Lock, start: bytes, blocksize: int
+        self, lock: Record, start: bytes, blocksize: int
     ) -> None:
-        assert lock.encode(blocksize) == start.ljust(blocksize, b"\0")
+        assert encode(lock, blocksize) == start.ljust(blocksize, b"\0")
 
     @given(locked=st.booleans(), count=counts, nodename=nodenames, blocksize=sectors)
     def test_reads_back_as_it_was_written(
         self, *, locked: bool, count: int, nodename: bytes, blocksize: int
     ) -> None:
-        lock = Lock(locked=locked, count=count, nodename=nodename)
-        block = lock.encode(blocksize)
+        lock = Record(locked, count, nodename)
+        block = encode(lock, blocksize)
         assert len(block) == blocksize
-        assert Lock.decode(block) == lock
+        assert decode(block) == lock
 
     @given(block=st.binary(max_size=300))
     def test_can_be_written_whenever_it_could_be_read(self, block: bytes) -> None:
         try:
-            lock = Lock.decode(block.ljust(512, b"\0"))
+            lock = decode(block.ljust(512, b"\0"))
         except FormatError:
             return
-        assert Lock.decode(lock.encode(512)) == lock
+        assert decode(encode(lock, 512)) == lock
 
     @pytest.mark.parametrize(
         ("block", "lock"),
         [
-            (lock_block(count=b"12a\0"), Lock(locked=True, count=12, nodename=b"nodeA")),
-            (lock_block(count=b"ab\0\0"), Lock(locked=True, count=0, nodename=b"nodeA")),
-            (lock_block(count=b"\0\0\0\0"), Lock(locked=True, count=0, nodename=b"nodeA")),
-            (lock_block(count=b" 7\0\0"), Lock(locked=True, count=7, nodename=b"nodeA")),
-            (lock_block(count=b"\x0b7\0\0"), Lock(locked=True, count=7, nodename=b"nodeA")),
-            (lock_block(count=b"-12\0"), Lock(locked=True, count=-12, nodename=b"nodeA")),
-            (lock_block(count=b"+-1\0"), Lock(locked=True, count=0, nodename=b"nodeA")),
-            (lock_block(count=b"998\0"), Lock(locked=True, count=998, nodename=b"nodeA")),
-            (lock_block(count=b"999\0"), Lock(locked=True, count=999, nodename=b"nodeA")),
-            (lock_block(nodename=bytes(256)), Lock(locked=True, count=4)),
+            (lock_block(count=b"12a\0"), Record(True, 12, b"nodeA")),
+            (lock_block(count=b"ab\0\0"), Record(True, 0, b"nodeA")),
+            (lock_block(count=b"\0\0\0\0"), Record(True, 0, b"nodeA")),
+            (lock_block(count=b" 7\0\0"), Record(True, 7, b"nodeA")),
+            (lock_block(count=b"\x0b7\0\0"), Record(True, 7, b"nodeA")),
+            (lock_block(count=b"+12\0"), Record(True, 12, b"nodeA")),
+            (lock_block(count=b"-0\0\0"), Record(True, 0, b"nodeA")),
+            (lock_block(count=b"+-1\0"), Record(True, 0, b"nodeA")),
+            (lock_block(count=b"998\0"), Record(True, 998, b"nodeA")),
+            (lock_block(count=b"999\0"), Record(True, 999, b"nodeA")),
+            (lock_block(nodename=bytes(256)), Record(True, 4, b"")),
             (
                 lock_block(nodename=b"a\0b".ljust(256, b"\0")),
-                Lock(locked=True, count=4, nodename=b"a"),
+                Record(True, 4, b"a"),
             ),
-            (lock_block(status=b"u"), Lock(count=4, nodename=b"nodeA")),
+            (lock_block(status=b"u"), Record(False, 4, b"nodeA")),
             (
                 lock_block()[:261] + b"\xff" * 251,
-                Lock(locked=True, count=4, nodename=b"nodeA"),
+                Record(True, 4, b"nodeA"),
             ),
         ],
     )
-    def test_accepts_what_c_accepts(self, block: bytes, lock: Lock) -> None:
-        assert Lock.decode(block) == lock
+    def test_accepts_what_c_accepts(self, block: bytes, lock: Record) -> None:
+        assert decode(block) == lock
 
     @pytest.mark.parametrize(
         ("block", "why"),
@@ -177,42 +179,26 @@ class TestLock:
     )
     def test_refuses_what_c_refuses_and_names_the_field(self, block: bytes, why: str) -> None:
         with pytest.raises(FormatError, match=why):
-            Lock.decode(block)
+            decode(block)
 
     @pytest.mark.parametrize(
         ("lock", "why"),
         [
-            (Lock(nodename=b"n" * 256), "the nodename has 256 bytes, and 255 fit"),
-            (Lock(nodename=b"a\0b"), "the nodename holds a NUL"),
-            (Lock(count=1000), "the count has 4 bytes, and 3 fit"),
+            (Record(False, 0, b"n" * 256), "the nodename has 256 bytes, and 255 fit"),
+            (Record(False, 0, b"a\0b"), "the nodename holds a NUL"),
         ],
     )
-    def test_refuses_to_write_what_has_no_room(self, lock: Lock, why: str) -> None:
+    def test_refuses_to_write_what_has_no_room(self, lock: Record, why: str) -> None:
         with pytest.raises(FormatError, match=why):
-            lock.encode(512)
+            encode(lock, 512)
 
-    def test_is_another_one_when_any_field_is(self) -> None:
-        """Whole records are compared: a count alone comes round after a thousand writes."""
-        one = Lock(locked=True, count=4, nodename=b"a")
-        assert one == Lock(locked=True, count=4, nodename=b"a")
-        others = [
-            Lock(count=4, nodename=b"a"),
-            Lock(locked=True, count=5, nodename=b"a"),
-            Lock(locked=True, count=4, nodename=b"aa"),
-        ]
-        assert all(one != other for other in others)
-        assert len({one, *others, Lock(locked=True, count=4, nodename=b"a")}) == 4
-        assert one != "l4"
-
-
-class TestCount:
-    def test_goes_round(self) -> None:
-        assert [following(count) for count in (0, 1, 997, 998, 999)] == [1, 2, 998, 999, 0]
-
-    @given(count=st.integers(-99, 999))
-    def test_always_has_room_in_a_lock(self, count: int) -> None:
-        """A tool may have read a sign, and C writes what it has read plus one."""
-        assert Lock.decode(Lock(count=following(count)).encode(512)).count == following(count)
+    @pytest.mark.parametrize(
+        ("digits", "count"), [(b"-1\0\0", -1), (b"-12\0", -12), (b"-99\0", -99)]
+    )
+    def test_refuses_a_count_that_c_reads_and_never_writes(self, digits: bytes, count: int) -> None:
+        why = rf"the count \(bytes 1 to 4\) is {count}, and no tool writes that"
+        with pytest.raises(FormatError, match=why):
+            decode(lock_block(count=digits))
 
 
 @given(nodename=nodenames)

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from ocfkit.agents.sfex import store
-from ocfkit.agents.sfex.layout import Control, FormatError, Lock
+from ocfkit.agents.sfex.layout import FREE, Control, FormatError, encode
+from ocfkit.agents.sfex.record import Record
 from ocfkit.agents.sfex.store import MismatchError, Store
 from ocfkit.linux.blockdev import BlockDevice
 
-HELD = Lock(locked=True, count=2, nodename=b"nodeA")
+HELD = Record(True, 2, b"nodeA")
 
 
 @pytest.fixture(params=[512, 4096])
@@ -59,13 +60,13 @@ class TestCreate:
         self, device: BlockDevice, sector: int
     ) -> None:
         store.create(device, 3)
-        free = Lock().encode(sector)
+        free = encode(FREE, sector)
         area = Control(sector, 3).encode() + 3 * free
         assert everything(device) == area + b"\xaa" * (2 * sector)
 
     def test_fills_a_device_to_its_last_sector(self, device: BlockDevice) -> None:
         store.create(device, 5)
-        assert [Store(device, index).read() for index in range(1, 6)] == 5 * [Lock()]
+        assert [Store(device, index).read() for index in range(1, 6)] == 5 * [FREE]
 
     def test_writes_nothing_to_a_device_that_is_too_small(self, device: BlockDevice) -> None:
         with pytest.raises(MismatchError, match=r"has \d+ bytes, and 6 locks need \d+"):
@@ -104,17 +105,17 @@ class TestStore:
         one.write(HELD, verify=True)
         assert one.read() == HELD
         start = index * sector
-        after = before[:start] + HELD.encode(sector) + before[start + sector :]
+        after = before[:start] + encode(HELD, sector) + before[start + sector :]
         assert everything(area) == after
 
     def test_zeroes_what_lies_behind_the_fields_as_c_does(
         self, area: BlockDevice, sector: int
     ) -> None:
-        area.write(2, HELD.encode(sector)[:261] + b"\xff" * (sector - 261))
+        area.write(2, encode(HELD, sector)[:261] + b"\xff" * (sector - 261))
         one = Store(area, 2)
         assert one.read() == HELD
         one.write(HELD)
-        assert area.read(2) == HELD.encode(sector)
+        assert area.read(2) == encode(HELD, sector)
 
     @pytest.mark.parametrize("index", [-1, 0, 4, 999])
     def test_knows_the_locks_that_there_are(self, area: BlockDevice, index: int) -> None:
@@ -177,7 +178,7 @@ class TestStore:
     def test_notices_that_another_node_has_written_since(
         self, area: BlockDevice, monkeypatch: pytest.MonkeyPatch, sector: int
     ) -> None:
-        other = Lock(locked=True, count=2, nodename=b"nodeB").encode(sector)
+        other = encode(Record(True, 2, b"nodeB"), sector)
         write = BlockDevice.write
 
         def late(self: BlockDevice, number: int, data: bytes) -> None:
@@ -192,7 +193,7 @@ class TestStore:
     def test_writes_nothing_that_has_no_room(self, area: BlockDevice) -> None:
         before = everything(area)
         with pytest.raises(FormatError, match="256 bytes"):
-            Store(area, 1).write(Lock(nodename=b"n" * 256))
+            Store(area, 1).write(Record(False, 0, b"n" * 256))
         assert everything(area) == before
 
 
@@ -202,7 +203,7 @@ class TestHeld:
 
     def test_are_those_that_nobody_has_given_back(self, area: BlockDevice, sector: int) -> None:
         assert list(store.held(area)) == []
-        Store(area, 1).write(Lock(count=4, nodename=b"nodeA"))
+        Store(area, 1).write(Record(False, 4, b"nodeA"))
         Store(area, 3).write(HELD)
         area.write(2, b"x".ljust(sector, b"\0"))
         assert list(store.held(area)) == [(3, HELD)]

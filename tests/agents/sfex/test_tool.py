@@ -12,7 +12,7 @@ import pytest
 
 from ocfkit.__main__ import main
 from ocfkit.agents.sfex import store, tool
-from ocfkit.agents.sfex.layout import Lock
+from ocfkit.agents.sfex.record import Record
 from ocfkit.agents.sfex.store import Store
 from ocfkit.linux import proc
 from ocfkit.linux.blockdev import BlockDevice
@@ -36,7 +36,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(path)
 
 
-def lock(disk: str, index: int, record: Lock) -> None:
+def lock(disk: str, index: int, record: Record) -> None:
     with IN_SECTORS(disk, writable=True) as device:
         Store(device, index).write(record)
 
@@ -178,7 +178,7 @@ class TestStat:
     ) -> None:
         sfex("init", "-n", "2", disk)
         assert sfex("stat", disk) == 2
-        lock(disk, 2, Lock(locked=True, count=12, nodename=os.fsencode(os.uname().nodename)))
+        lock(disk, 2, Record(True, 12, os.fsencode(os.uname().nodename)))
         capsys.readouterr()
         assert sfex("stat", "-i", "2", disk) == 0
         assert capsys.readouterr().out.splitlines() == [
@@ -204,12 +204,12 @@ class TestStat:
         here = os.uname_result(("Linux", "node-a", "6", "#1", "x86_64"))
         monkeypatch.setattr(os, "uname", lambda: here)
         sfex("init", disk)
-        lock(disk, 1, Lock(locked=True, count=1, nodename=name))
+        lock(disk, 1, Record(True, 1, name))
         assert sfex("stat", disk) == code
 
     def test_as_json_shows_a_name_that_is_no_text(self, disk: str, capsys: Capture) -> None:
         sfex("init", disk)
-        lock(disk, 1, Lock(locked=True, count=1, nodename=b"\xff\n"))
+        lock(disk, 1, Record(True, 1, b"\xff\n"))
         assert sfex("stat", "--json", disk) == 2
         (line,) = capsys.readouterr().out.splitlines()
         facts = json.loads(line)
