@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ocfkit.agents.sfex.lease import Protocol
 from ocfkit.agents.sfex.messages import (
+    Malformed,
     ReadDone,
     ReadFailed,
     Sleep,
@@ -21,6 +22,7 @@ from ocfkit.agents.sfex.stages import (
     Confirming,
     Extending,
     Holding,
+    Releasing,
     Reserving,
     Watching,
 )
@@ -28,7 +30,7 @@ from ocfkit.agents.sfex.timing import Now, Timing
 
 if TYPE_CHECKING:
     from ocfkit.agents.sfex.lease import Step
-    from ocfkit.agents.sfex.messages import Event
+    from ocfkit.agents.sfex.messages import Command, Event
     from ocfkit.agents.sfex.record import Record
     from ocfkit.agents.sfex.stages import Doing
 
@@ -242,3 +244,61 @@ class InheritsForEver(Protocol):
         if stage.inherited:
             stage = Colliding(stage.record, now.boot, 0, stage.asked, inherited=True)
         return super()._checked(stage, record, asked, now)
+
+
+class LateByTheOtherClock(Protocol):
+    """What is too late is told by a clock that stands still in suspend."""
+
+    def is_late(self, asked: int, now: Now) -> bool:
+        return now.mono - asked >= self.timing.decided
+
+
+class HoldsUnseen(Protocol):
+    """A claim is believed when it is written, whether or not it is there."""
+
+    def _confirmed(self, stage: Confirming, record: Record, now: Now) -> Step:
+        return super()._confirmed(stage, stage.record, now)
+
+
+class BelievesUnseen(Protocol):
+    """A claim is believed when its time is over, whatever is there then."""
+
+    def is_unharmed(self, claim: Record, record: Record) -> bool:
+        return True
+
+
+class ReleasesUnseen(Protocol):
+    """A stop releases the lock at once."""
+
+    def _stop(self, stage: Holding, now: Now) -> Step:
+        record = stage.record.released()
+        return Releasing(record), (Write(record),)
+
+
+class ReleasesLate(Protocol):
+    """A lease that is over is released like any other."""
+
+    def _holding(self, stage: Holding, event: Event, now: Now) -> Step:
+        if stage.stopping and isinstance(event, ReadDone):
+            return self._seen(stage, event.record, now)
+        return super()._holding(stage, event, now)
+
+    def may_release(self, stage: Holding, now: Now) -> bool:
+        return True
+
+
+class TakesAnythingForARecord(Protocol):
+    """What is no record changes nothing for a holder."""
+
+    def _holding(self, stage: Holding, event: Event, now: Now) -> Step:
+        if isinstance(event, Malformed):
+            event = ReadDone(stage.record)
+        return super()._holding(stage, event, now)
+
+
+class NeverLooks(Protocol):
+    """A holder looks before a renewal, and not in between."""
+
+    def _rest(self, stage: Holding, now: Now, *first: Command) -> Step:
+        until = max(now.boot, min(stage.due, self.deadline(stage.issued)))
+        return stage, (*first, Sleep(until))

@@ -6,9 +6,10 @@ are found. `pytest -s` shows how many states each exploration has, -rP for those
 
 What has no counterexample here, and what finds it instead:
 
-* AlwaysAsserts, AssertsLate, LooksAtNames: test_lease.py. They matter only after an assumption has
-  failed (a late C claimer beside a holder who did not look, two nodes of one name).
-* clocks, silent loss of a write, releases over what is not ours: test_simulation.py.
+* AlwaysAsserts, AssertsLate: test_lease.py. They matter only after an assumption has failed: a C
+  claimer came late, and the holder did not look in time.
+* BelievesUnseen, HoldsUnseen, LateByTheOtherClock, LooksAtNames, ReleasesLate, ReleasesUnseen,
+  TakesAnythingForARecord: test_simulation.py, which has two clocks and writes that get lost.
 """
 
 from __future__ import annotations
@@ -265,6 +266,13 @@ BROKEN = [
     ),
     Broken(
         mutants.IgnoresWhatItSees,
+        BESIDE_C,
+        {},
+        others=c_nodes((b"c",), 3, 6, 2, LATE),
+        modulus=16,
+    ),
+    Broken(
+        mutants.NeverLooks,
         BESIDE_C,
         {},
         others=c_nodes((b"c",), 3, 6, 2, LATE),
