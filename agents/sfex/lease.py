@@ -75,6 +75,8 @@ class Protocol:
 
     def step(self, stage: Stage, event: Event, now: Now) -> Step:
         """What to do after `event`. `now` is no earlier than it, and the commands come later."""
+        if isinstance(stage, Idle) and stage.ended:
+            return stage, ()  # after a loss not even a stop sends the guardian home
         if isinstance(event, Stop) and not isinstance(stage, Holding | Releasing):
             return _exit(FAILED, "told to stop before the lock was taken")
         match stage:
@@ -156,8 +158,8 @@ class Protocol:
     # Taking the lock.
 
     def _begin(self, stage: Idle, event: Event, now: Now) -> Step:
-        if stage.ended or not isinstance(event, Started):
-            return stage, ()  # the answer to what was under way
+        if not isinstance(event, Started):
+            return stage, ()
         if (lease := event.inherited) is None:
             return self._look(Watching(None, 0, 0, None), now)
         return Colliding(lease.record, lease.issued, 0, now, inherited=True), (Read(),)
