@@ -105,12 +105,12 @@ class ClaimsOnceMoreLate(Protocol):
         return super()._extending(fresh, event, now)
 
 
-class ClaimsOnceMoreAfterAll(Protocol):
-    """As before, and a claim is no lease."""
+class ClaimsWithoutEnd(Protocol):
+    """A claim may be written once more after any time."""
 
-    def _extending(self, stage: Extending, event: Event, now: Now) -> Step:
-        fresh = Extending(stage.record, now.boot, now.boot, stage.issued)
-        return super()._extending(fresh, event, now)
+    def _checked(self, stage: Colliding, record: Record, asked: Now, now: Now) -> Step:
+        fresh = Colliding(stage.record, now.boot, stage.since, asked, inherited=stage.inherited)
+        return super()._checked(fresh, record, asked, now)
 
 
 class BelievesLate(Protocol):

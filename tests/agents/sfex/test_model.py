@@ -127,7 +127,7 @@ SAFE: dict[str, Case] = {
     "two looks at the lock, if the second comes in time": Case(
         nodes(2, T6, {**PAUSES, "Watching.wake": EVER}, mutants.LooksTwiceInTime)
     ),
-    "three nodes": Case(nodes(3, T3, PAUSES)),
+    "three nodes": Case(nodes(3, T4, PAUSES)),
 }
 
 BESIDE: dict[str, Case] = {
@@ -257,6 +257,7 @@ BROKEN = [
         others=c_nodes((b"c",), 3, 9, 2, LATE),
         modulus=16,
     ),
+    Broken(mutants.ClaimsWithoutEnd, T6, PAUSES),
     Broken(
         mutants.BelievesLate,
         BESIDE_C,
