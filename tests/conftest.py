@@ -42,6 +42,8 @@ def tier_of(path: Path) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(tier_of(item.path))
+    # Last: the nodes and the engine run on between its tests, and others look for what is left.
+    items.sort(key=lambda item: tier_of(item.path) == "cluster")
 
 
 @pytest.hookimpl(tryfirst=True)
