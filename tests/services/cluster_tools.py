@@ -94,7 +94,8 @@ class Machine:
             "commands": [_argv(command) for command in commands],
             "limit": limit,
         }
-        inside = ["unshare", "--net", "/usr/bin/python3", "-IBc", INSIDE.read_text("utf-8")]
+        alone = ["unshare", "--net", "--ipc"]  # shared memory of another machine is not left by us
+        inside = [*alone, "/usr/bin/python3", "-IBc", INSIDE.read_text("utf-8")]
         done = subprocess.run(
             [ENTER, "machine", self.root, *inside],
             input=json.dumps(job),
