@@ -1,7 +1,7 @@
-"""`ocfkit sfex`: what the C tools sfex_init and sfex_stat do, with their options, codes and output.
+"""`ocfkit sfex`: what the C tools do, sfex_init, sfex_stat and sfex_daemon, with their codes.
 
-Unlike theirs, `init` refuses a device that is in use, and `stat` does not make up data for a lock
-that cannot be read, and writes nothing.
+Unlike them, `init` refuses a device that is in use, `stat` does not make up data for a lock that
+cannot be read, and writes nothing, and `hold` holds nothing that could not be ended in time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ from ocfkit.linux import proc
 from ocfkit.linux.blockdev import BlockDevice
 from ocfkit.programs import ENVIRONMENT
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocfkit.agents.sfex.keeper import Guard
+
 SUMMARY = "prepare a shared disk for locks (sfex), or show one"
 
 DONE, UNFIT, NOT_OURS, FAILED, WRONG_CALL = 0, 1, 2, 3, 4
@@ -30,12 +36,15 @@ _EPILOG = """\
 examples:
   ocfkit sfex init -n 4 /dev/disk/by-id/shared-part1
   ocfkit sfex stat -i 2 /dev/disk/by-id/shared-part1
+  ocfkit sfex hold -i 2 -t 60 -m 5 /dev/disk/by-id/shared-part1
 
 exit codes:
-  0  done; of stat: this node holds the lock
-  1  no block device, sectors of another size, or no lock of that index
-  2  of stat: this node does not hold the lock
-  3  the device or what is on it cannot be read or written, or init refuses it
+  0  done; of stat: this node holds the lock; of hold: it is taken, or was released
+  1  no block device, sectors of another size, or no lock of that index; of hold: anything but
+     what follows, such as a lock that was lost
+  2  of stat: this node does not hold the lock; of hold: another node holds it
+  3  the device or what is on it cannot be read or written, or init refuses it; of hold: the
+     device cannot be opened
   4  wrong call
 """
 
@@ -54,14 +63,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add its arguments."""
     parser.add_argument(
         "action",
-        choices=("init", "stat"),
+        choices=("init", "stat", "hold"),
         metavar="ACTION",
-        help="init: make an area of free locks; stat: show one",
+        help="init: make an area of free locks; stat: show one; hold: take one and keep it",
     )
     parser.add_argument("device", metavar="DEVICE", help="a block device that all nodes share")
     init = parser.add_argument_group("of init")
     init.add_argument(
-        "-n", dest="numlocks", type=_number, metavar="NUMBER", help="how many locks (default: 1)"
+        "-n",
+        metavar="NUMBER",
+        help="how many locks (default: 1); of hold: the name of this node (default: uname's)",
     )
     init.add_argument(
         "--force",
@@ -70,20 +81,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     stat = parser.add_argument_group("of stat")
     stat.add_argument(
-        "-i", dest="index", type=_number, metavar="INDEX", help="which lock (default: 1)"
+        "-i", dest="index", type=_number, metavar="INDEX", help="which lock (default: 1); hold too"
     )
     stat.add_argument("--json", action="store_true", help="print it as JSON")
+    hold = parser.add_argument_group("of hold, with times in seconds, the same on all nodes")
+    for letter, name, usual in (
+        ("-c", "collision_timeout", 1),
+        ("-t", "lock_timeout", 60),
+        ("-m", "monitor_interval", 10),
+    ):
+        hold.add_argument(
+            letter, dest=name, type=_seconds, metavar="TIME", help=f"{name} (default: {usual})"
+        )
+    hold.add_argument("-r", dest="resource", metavar="NAME", help="the resource that it is for")
+    hold.add_argument(
+        "--foreground",
+        action="store_true",
+        help="end when the lock is released or lost, not when it is taken",
+    )
     parser.epilog = _EPILOG
 
 
+_OPTIONS = {
+    "init": ("-n", "--force"),
+    "stat": ("-i", "--json"),
+    "hold": ("-i", "-n", "-c", "-t", "-m", "-r", "--foreground"),
+}
+"""Which action takes what."""
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Carry it out; raises ToolError."""
-    act, others = _init, {"-i": arguments.index, "--json": arguments.json}
-    if arguments.action == "stat":
-        act, others = _stat, {"-n": arguments.numlocks, "--force": arguments.force}
-    for option, value in others.items():
-        if value:
+    """Carry it out; raises ToolError, or HoldError, which is its like."""
+    given = {
+        "-n": arguments.n,
+        "--force": arguments.force or None,
+        "-i": arguments.index,
+        "--json": arguments.json or None,
+        "-c": arguments.collision_timeout,
+        "-t": arguments.lock_timeout,
+        "-m": arguments.monitor_interval,
+        "-r": arguments.resource,
+        "--foreground": arguments.foreground or None,
+    }
+    for option, value in given.items():
+        if value is not None and option not in _OPTIONS[arguments.action]:
             raise ToolError(WRONG_CALL, f"{arguments.action} takes no {option}")
+    act = {"init": _init, "stat": _stat, "hold": hold}[arguments.action]
     try:
         return act(arguments)
     except FormatError as error:
@@ -101,10 +144,20 @@ def _number(word: str) -> int:
     return int(word)
 
 
+def _seconds(word: str) -> int:
+    if not (word.isascii() and word.isdecimal() and len(word) < 9 and int(word) > 0):
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds")
+    return int(word)
+
+
 # --- init -----------------------------------------------------------------------------------------
 
 
 def _init(arguments: argparse.Namespace) -> int:
+    try:
+        numlocks = 1 if arguments.n is None else _number(arguments.n)
+    except argparse.ArgumentTypeError as error:
+        raise ToolError(WRONG_CALL, f"argument -n: {error}") from error
     try:
         device = BlockDevice(arguments.device, writable=True, exclusive=not arguments.force)
     except OSError as error:
@@ -113,12 +166,12 @@ def _init(arguments: argparse.Namespace) -> int:
         raise
     with device:
         try:
-            store.require_room(device, arguments.numlocks or 1)
+            store.require_room(device, numlocks)
         except MismatchError as error:
             raise ToolError(FAILED, str(error)) from error
         if not arguments.force:
             _require_unused(device)
-        store.create(device, arguments.numlocks or 1)
+        store.create(device, numlocks)
     return DONE
 
 
@@ -213,3 +266,44 @@ def _print_bytes_as_they_are() -> None:
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="surrogateescape")
+
+
+# --- hold -----------------------------------------------------------------------------------------
+
+
+def hold(arguments: argparse.Namespace, arm: Callable[[], Guard] | None = None) -> int:
+    """Take a lock and keep it, under the guard that `arm` makes; raises ToolError or HoldError."""
+    if arm is None:
+        sentence = "a lock is not held without a guardian, which this version does not have yet"
+        raise ToolError(UNFIT, sentence)
+    from ocfkit.agents.sfex.hold import Holding  # who looks at a lock does not load what keeps it
+    from ocfkit.agents.sfex.timing import SECOND, Timing
+    from ocfkit.environment import Environment
+    from ocfkit.log import Log
+    from ocfkit.records import Record as File
+
+    try:
+        timing = Timing.of(
+            collision=(arguments.collision_timeout or 1) * SECOND,
+            lock=(arguments.lock_timeout or 60) * SECOND,
+            interval=(arguments.monitor_interval or 10) * SECOND,
+        )
+    except ValueError as error:
+        raise ToolError(WRONG_CALL, str(error)) from error
+    index = arguments.index or 1
+    name = os.uname().nodename if arguments.n is None else arguments.n
+    whose = arguments.resource or f"{arguments.device}#{index}"
+    environment = Environment({**arguments.environ, "OCF_RESOURCE_INSTANCE": whose})
+    holding = Holding(
+        os.path.abspath(arguments.device),
+        index,
+        os.fsencode(name),
+        timing,
+        record=File.of(environment, "sfex", "lock"),
+        log=Log(environment, "sfex"),
+    )
+    if arguments.foreground:
+        holding.in_foreground(arm)
+    else:
+        holding.in_background(arm)
+    return DONE

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,11 @@ from ocfkit.agents.sfex.store import Store
 from ocfkit.linux import proc
 from ocfkit.linux.blockdev import BlockDevice
 from ocfkit.linux.proc import Ended
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ocfkit.agents.sfex.keeper import Guard
 
 Capture = pytest.CaptureFixture[str]
 
@@ -226,3 +232,69 @@ class TestStat:
         os.truncate(disk, 511)
         assert sfex("stat", disk) == 3
         assert "511 of 512 bytes of sector 0" in capsys.readouterr().err
+
+
+class TestHold:
+    """What is refused before anything is done; tests/agents/sfex/test_hold.py has the rest."""
+
+    @pytest.fixture(autouse=True)
+    def nobody_holds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def opened(*_: object, **__: object) -> BlockDevice:
+            raise AssertionError("the device was opened")
+
+        monkeypatch.setattr("ocfkit.agents.sfex.hold.BlockDevice", opened)
+
+    def test_is_refused_without_a_guardian(self, disk: str, capsys: Capture) -> None:
+        for words in ([], ["--foreground"], ["-t", "1"]):
+            assert sfex("hold", *words, disk) == 1
+            sentence = "ocfkit: a lock is not held without a guardian, which this version does not"
+            assert capsys.readouterr().err.startswith(sentence)
+        assert set(Path(disk).read_bytes()) == {0xAA}
+
+    @pytest.mark.parametrize(
+        ("words", "answer"),
+        [
+            (["-c", "0"], (4, "argument -c: '0' is no number of seconds")),
+            (["-t", "1x"], (4, "argument -t: '1x' is no number of seconds")),
+            (["-m", "-1"], (4, "argument -m: ")),
+            (["-i", "1000"], (4, "argument -i: '1000' is no number from 1 to 999")),
+            (["--force"], (4, "hold takes no --force")),
+            (["--json"], (4, "hold takes no --json")),
+            (["-t", "5", "-m", "10"], (4, "lock_timeout is too short")),
+            (["-t", "5", "-c", "5", "-m", "1"], (4, "lock_timeout is too short")),
+            (["-t", "1000", "-m", "1"], (4, "lock_timeout is too long")),
+            (["-n", ""], (1, "'' is no name of one node among others")),
+            (["-n", "localhost"], (1, "'localhost' is no name of one node among others")),
+            (["-n", "localhost.localdomain"], (1, "'localhost.localdomain' is no name of one")),
+            (["-n", "n" * 256], (1, "the name has 256 bytes, and 255 fit")),
+            (["-n", "ö" * 128], (1, "the name has 256 bytes, and 255 fit")),
+        ],
+    )
+    def test_a_call_that_contradicts_itself_opens_nothing(
+        self,
+        disk: str,
+        capsys: Capture,
+        monkeypatch: pytest.MonkeyPatch,
+        words: list[str],
+        answer: tuple[int, str],
+    ) -> None:
+        def arm() -> Guard:
+            raise AssertionError("a guard was armed")
+
+        unguarded = tool.hold
+
+        def guarded(arguments: argparse.Namespace) -> int:
+            return unguarded(arguments, arm)
+
+        monkeypatch.setattr(tool, "hold", guarded)
+        code, why = answer
+        assert sfex("hold", *words, disk) == code
+        assert capsys.readouterr().err.startswith(f"ocfkit: {why}")
+
+    @pytest.mark.parametrize("words", [["-c", "1"], ["-r", "x"], ["--foreground"], ["-m", "1"]])
+    def test_has_options_that_are_of_nothing_else(
+        self, disk: str, capsys: Capture, words: list[str]
+    ) -> None:
+        for action in ("init", "stat"):
+            assert sfex(action, *words, disk) == 4
+            assert capsys.readouterr().err == f"ocfkit: {action} takes no {words[0]}\n"

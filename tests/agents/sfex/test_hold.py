@@ -1,0 +1,216 @@
+"""`ocfkit sfex hold` as a process, on a plain file that stands for a device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ocfkit.agents.sfex import store
+from ocfkit.agents.sfex.layout import FREE, encode
+from ocfkit.agents.sfex.record import Record
+from ocfkit.agents.sfex.status import Status
+from ocfkit.agents.sfex.store import Store
+from ocfkit.linux.blockdev import BlockDevice
+from tests.ocfkit.command import BARE, ROOT
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[BlockDevice]:
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(8 * 512))
+    with BlockDevice(str(path), writable=True, sector=512) as opened:
+        store.create(opened, 4)
+        yield opened
+
+
+@pytest.fixture
+def lock(device: BlockDevice) -> Store:
+    return Store(device, 1)
+
+
+class Process:
+    """`ocfkit sfex hold` with a guard that writes down what it is told."""
+
+    def __init__(self, disk: str, folder: Path) -> None:
+        self.disk = disk
+        self.folder = folder
+        self.notes = folder / "notes"
+
+    def argv(self, *words: str, device: str = "") -> list[str]:
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+        code += "from tests.agents.sfex.holder import run; sys.exit(run(sys.argv[1:]))"
+        call = [sys.executable, "-IB", "-c", code, str(self.notes), "512", "--"]
+        return [*call, "-c", "1", "-t", "5", "-m", "1", "-n", "a", *words, device or self.disk]
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**BARE, "HA_RSCTMP": str(self.folder / "run")}
+
+    def run(self, *words: str, device: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*words, device=device),
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def told(self) -> list[str]:
+        """What the guard was told, without times."""
+        try:
+            lines = self.notes.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [line.split()[2] for line in lines]
+
+    def pid(self) -> int:
+        return int(self.notes.read_text().split()[1])
+
+    def status(self) -> Status:
+        (file,) = (self.folder / "run").rglob("*~lock")
+        status = Status.decode(file.read_text())
+        assert status is not None
+        return status
+
+    def wait_for(self, what: str, seconds: float = 10.0) -> None:
+        end = time.monotonic() + seconds
+        while what not in self.told():
+            assert time.monotonic() < end, f"{what} not in {self.told()}"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def process(device: BlockDevice, tmp_path: Path) -> Iterator[Process]:
+    made = Process(device.path, tmp_path)
+    yield made
+    if "armed" in made.told():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(made.pid(), signal.SIGKILL)
+
+
+class TestHold:
+    """The command, as a process."""
+
+    def test_ends_with_0_when_the_lock_is_taken_and_goes_on(
+        self, process: Process, lock: Store
+    ) -> None:
+        """That its pipes are read to their end shows that nobody else has them."""
+        done = process.run()
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert lock.read() == Record(True, 2, b"a")
+        assert process.status().state == "holding"
+        keeper = process.pid()
+        assert os.getsid(keeper) == keeper
+        assert os.readlink(f"/proc/{keeper}/cwd") == "/"
+        os.kill(keeper, signal.SIGTERM)
+        process.wait_for("released", 1.0)
+        assert not lock.read().locked
+
+    def test_in_the_foreground_ends_with_0_when_it_was_told_to(
+        self, process: Process, lock: Store
+    ) -> None:
+        keeper = subprocess.Popen(process.argv("--foreground"), env=process.env)
+        process.wait_for("deadline")
+        assert process.pid() == keeper.pid
+        keeper.terminate()
+        assert keeper.wait(2.0) == 0
+        assert process.told()[-1] == "released"
+        assert not lock.read().locked
+        assert process.status().why == "released"
+
+    def test_gives_up_when_its_caller_is_killed_before_it_is_told(
+        self, process: Process, lock: Store
+    ) -> None:
+        """A start that timed out must not come to hold the lock later (S6)."""
+        caller = subprocess.Popen(process.argv(), env=process.env)
+        process.wait_for("armed")
+        caller.kill()
+        caller.wait()
+        process.wait_for("released")
+        assert "deadline" not in process.told()
+        time.sleep(1.2)
+        assert lock.read().count < 2
+
+    def test_that_is_interrupted_gives_up_too(self, process: Process) -> None:
+        caller = subprocess.Popen(process.argv(), env=process.env, stderr=subprocess.DEVNULL)
+        process.wait_for("armed")
+        caller.terminate()
+        assert caller.wait(5.0) == 143
+        process.wait_for("released")
+        assert "deadline" not in process.told()
+
+    @pytest.mark.parametrize("words", [(), ("--foreground",)])
+    def test_that_is_refused_says_by_whom(
+        self, process: Process, lock: Store, words: tuple[str, ...]
+    ) -> None:
+        lock.write(Record(True, 7, b"b"))
+
+        def tick() -> None:
+            for count in range(8, 14):
+                time.sleep(0.4)
+                lock.write(Record(True, count, b"b"))
+
+        ticking = threading.Thread(target=tick)
+        ticking.start()
+        done = process.run(*words)
+        ticking.join()
+        sentence = "ocfkit: the lock is held by 'b', which has just written it\n"
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+        assert process.status().state == "refused"
+
+    @pytest.mark.parametrize("words", [(), ("--foreground",)])
+    def test_ends_as_the_c_daemon_when_there_is_no_such_lock(
+        self, process: Process, words: tuple[str, ...]
+    ) -> None:
+        done = process.run("-i", "5", *words)
+        assert done.returncode == 1
+        assert done.stderr.endswith("disk has no lock 5: it has locks 1 to 4\n")
+        done = process.run(*words, device="/nonexistent/disk")
+        assert (done.returncode, process.told()) == (3, [])
+
+    def test_takes_a_new_one_for_each_lock(self, process: Process) -> None:
+        assert process.run("-i", "1").returncode == 0
+        assert process.run("-i", "2").returncode == 0
+        files = list((process.folder / "run").rglob("*~lock"))
+        assert len(files) == 2
+        for line in process.notes.read_text().splitlines():
+            if line.endswith("armed"):
+                os.kill(int(line.split()[1]), signal.SIGTERM)
+        time.sleep(0.2)
+        assert process.told().count("released") == 2
+
+    def test_whose_keeper_is_killed_leaves_its_guard_armed(
+        self, process: Process, lock: Store
+    ) -> None:
+        assert process.run().returncode == 0
+        os.kill(process.pid(), signal.SIGKILL)
+        time.sleep(0.2)
+        assert process.told()[-1] == "deadline"
+        assert lock.read().locked
+
+    def test_keeps_nothing_of_its_callers_open(self, process: Process, tmp_path: Path) -> None:
+        with (tmp_path / "other").open("w") as other:
+            subprocess.run(
+                process.argv(), env=process.env, pass_fds=[other.fileno()], timeout=30, check=True
+            )
+        links = [os.readlink(each) for each in Path(f"/proc/{process.pid()}/fd").iterdir()]
+        assert str(tmp_path / "other") not in links
+        assert sorted(links)[:3] == 3 * ["/dev/null"]
+
+
+def test_an_unformatted_device_is_no_area(device: BlockDevice, process: Process) -> None:
+    device.write(0, bytes(512))
+    done = process.run()
+    assert done.returncode == 1
+    assert "block 0 (byte 0): the magic" in done.stderr
+    assert encode(FREE, 512) == device.read(1)
