@@ -81,7 +81,7 @@ if TYPE_CHECKING:
         """Who sleeps, and is told to stop meanwhile."""
 
         stop: bool
-        """Whether we have been told, and have not looked yet."""
+        """Whether we have been told; from then on it is true."""
 
         def sleep(self, until: int, /) -> None:
             """Return at this boot time, or as soon as `stop` is true."""
@@ -157,11 +157,11 @@ class Keeper:
         return commands
 
     def _stopped(self) -> Sequence[Command]:
-        """What to do instead, now that we have been told to stop; nothing if we go on."""
-        if not self._orders.stop:
-            return ()
-        self._orders.stop = False
-        return self._after(Stop())
+        """What to do instead, if we have been told to stop; nothing if we go on until it is done.
+
+        The rules may be told again and again.
+        """
+        return self._after(Stop()) if self._orders.stop else ()
 
     def _read(self) -> Event:
         try:

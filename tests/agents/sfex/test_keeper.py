@@ -221,6 +221,7 @@ class TestKeeper:
         disk.lock.write(Record(True, 7, b"b"))
         life = Life(disk, stop="waiting")
         assert life.run() == FAILED
+        assert disk.reads == 0
         assert disk.lock.read() == Record(True, 7, b"b")
         assert life.journal[-2:] == [
             "released",
@@ -373,9 +374,10 @@ class TestSignals:
         try:
             with Signals() as orders:
                 threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-                until = boot() + 200 * MS
+                until, busy = boot() + 200 * MS, time.process_time()
                 orders.sleep(until)
                 assert not orders.stop
+                assert time.process_time() - busy < 0.05
                 assert until <= boot() < until + 50 * MS
         finally:
             signal.signal(signal.SIGUSR1, before)
