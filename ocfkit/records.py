@@ -67,6 +67,13 @@ class Record:
         for folder in self._folders():
             os.makedirs(folder, 0o755, exist_ok=True)
         self._require_trust()
+        self.rewrite(text)
+
+    def rewrite(self, text: str) -> None:
+        """Replace it again, when this process has just written it; raises OSError.
+
+        Its folders are not looked at once more: they were nobody else's to change.
+        """
         new = f"{self.path}{_ALSO}{os.getpid()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(new, flags, 0o644)

@@ -90,7 +90,7 @@ class Holding:
         if child == 0:
             os.close(gone)
             os.close(answer)
-            self._go_on(arm, _Caller(here, answered), before)
+            self._go_on(arm, Caller(here, answered), before)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(here)
         os.close(answered)
@@ -105,7 +105,7 @@ class Holding:
         code = int(text[:1] or b"%d" % FAILED)
         raise HoldError(code, text[1:].decode(errors="replace") or "the keeper has died")
 
-    def _go_on(self, arm: Callable[[], Guard], caller: _Caller, signals: set[int]) -> NoReturn:
+    def _go_on(self, arm: Callable[[], Guard], caller: Caller, signals: set[int]) -> NoReturn:
         """The life of the child."""
         code: int = FAILED
         try:
@@ -148,7 +148,7 @@ class Holding:
             raise HoldError(FAILED, told(error)) from error
 
 
-class _Caller:
+class Caller:
     """Who waits for the lock, as long as he has not been answered."""
 
     __slots__ = ("_answered", "here")
@@ -214,14 +214,21 @@ class _Teller:
     def __call__(self, state: State, *, renewed: int = 0, deadline: int = 0, why: str) -> None:
         self.why = why or self._missing
         status = Status(state, self._process, renewed=renewed, deadline=deadline, why=self.why)
+        if state == self._state:
+            self._renew(status)
+            return
         try:
             self._record.write(status.encode())
         except OSError as error:  # the lock is not kept by a record
-            if state != self._state:
-                self._log.warning(f"no status record: {told(error)}")
-        if state != self._state:
-            self._state = state
-            self._has_become(state)
+            self._log.warning(f"no status record: {told(error)}")
+        self._state = state
+        self._has_become(state)
+
+    def _renew(self, status: Status) -> None:
+        try:
+            self._record.rewrite(status.encode())
+        except OSError:  # it grows old, and whoever reads it sees that
+            return
 
     def _has_become(self, state: State) -> None:
         if state == "waiting" and self._missing:

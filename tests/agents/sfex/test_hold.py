@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 from ocfkit.agents.sfex import store
+from ocfkit.agents.sfex.hold import Caller
+from ocfkit.agents.sfex.keeper import Signals
 from ocfkit.agents.sfex.layout import FREE, encode
 from ocfkit.agents.sfex.record import Record
 from ocfkit.agents.sfex.status import Status
 from ocfkit.agents.sfex.store import Store
+from ocfkit.agents.sfex.timing import SECOND
 from ocfkit.linux.blockdev import BlockDevice
 from tests.ocfkit.command import BARE, ROOT
 
@@ -198,14 +201,36 @@ class TestHold:
         assert process.told()[-1] == "deadline"
         assert lock.read().locked
 
+    def test_tells_how_long_it_has_the_lock_yet(self, process: Process) -> None:
+        assert process.run().returncode == 0
+        first = process.status()
+        assert first.deadline - first.renewed == 4 * SECOND
+        end = time.monotonic() + 3.0
+        while (now := process.status()).deadline == first.deadline:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert now.renewed - first.renewed >= SECOND
+
     def test_keeps_nothing_of_its_callers_open(self, process: Process, tmp_path: Path) -> None:
-        with (tmp_path / "other").open("w") as other:
-            subprocess.run(
-                process.argv(), env=process.env, pass_fds=[other.fileno()], timeout=30, check=True
-            )
+        """Whether it has a number below those of the keeper's own, or above."""
+        other = tmp_path / "other"
+        other.touch()
+        opened = ["sh", "-euc", 'exec 3<"$0" 9<"$0"; exec "$@"', str(other), *process.argv()]
+        subprocess.run(opened, env=process.env, timeout=30, check=True)
         links = [os.readlink(each) for each in Path(f"/proc/{process.pid()}/fd").iterdir()]
-        assert str(tmp_path / "other") not in links
+        assert str(other) not in links
         assert sorted(links)[:3] == 3 * ["/dev/null"]
+
+
+def test_a_caller_that_is_gone_when_the_lock_is_taken_ends_it() -> None:
+    """As long as it waits its end is seen; this is the moment after that."""
+    here, answered = os.pipe(), os.pipe()
+    os.close(answered[0])
+    with Signals() as orders:
+        assert not Caller(here[0], answered[1]).has_it(orders)
+        assert orders.stop
+    for each in (*here, answered[1]):
+        os.close(each)
 
 
 def test_an_unformatted_device_is_no_area(device: BlockDevice, process: Process) -> None:
