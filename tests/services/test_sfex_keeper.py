@@ -111,8 +111,7 @@ class C(Node):
         return [pid for pid in self._all() if process.stat(pid).comm == "sfex_daemon"][-1]
 
     def lost(self) -> bool:
-        inside = [pid for pid in self._all() if process.stat(pid).comm == "cat"][-1]
-        return Path(f"/proc/{inside}/root/proc/sysrq-trigger").read_text() != ""
+        return Path(f"/proc/{self._all()[0]}/root/proc/sysrq-trigger").read_text() != ""
 
     def _all(self) -> list[int]:
         namespaces = {self._process.pid}
