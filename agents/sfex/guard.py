@@ -1,0 +1,193 @@
+"""The keeper's side of the guardian: make it, tell it deadlines, and take its place if it dies."""
+
+from __future__ import annotations
+
+import os
+
+from ocfkit.agents.sfex import guardian
+from ocfkit.agents.sfex.lifeline import AT_ONCE, Lifeline
+from ocfkit.agents.sfex.means import UnguardedError
+from ocfkit.errors import told
+from ocfkit.linux.timerfd import Timer
+
+TYPE_CHECKING = False  # as typing's, which every agent would pay for
+if TYPE_CHECKING:
+    import signal
+    from typing import Final, NoReturn
+
+    from ocfkit.agents.sfex.means import Means, Mode
+else:
+    import _signal as signal  # without the enums of the front
+
+_FILES = 1 << 20
+"""More than a process has open; closing those that are not there costs nothing."""
+
+_READY = b"+"
+
+
+class Guard:
+    """A guardian that runs, as a keeper sees it (keeper.Guard)."""
+
+    __slots__ = (
+        "_fencing",
+        "_held",
+        "_means",
+        "_mode",
+        "_pidfd",
+        "_tells",
+        "lifeline",
+        "missing",
+        "pid",
+    )
+
+    pid: int
+    """Of the guardian."""
+    lifeline: Final[Lifeline]
+    missing: tuple[str, ...]
+    """What it has not got, in sentences."""
+
+    def __init__(self, means: Means, *, mode: Mode, fencing: int, tells: int = -1) -> None:
+        """Start it; raises UnguardedError, or OSError, and then nothing runs or is open.
+
+        The calling process is the keeper; it must have one thread. `fencing` is Timing.fencing,
+        `tells` as in guardian.Guardian. `advise` starts without what is missing.
+        """
+        self._means = means
+        self._mode = mode
+        self._fencing = fencing
+        self._tells = tells
+        self._pidfd: int | None = None
+        try:
+            means.require(mode)
+            self.lifeline = Lifeline.made()
+            self._start()
+        except BaseException:
+            means.close()
+            raise
+
+    def deadline(self, boot: int) -> None:
+        """Fence at this boot time, and not at the one that was told before.
+
+        It is in the lifeline when this returns, and somebody is there who looks: a guardian that
+        was killed has a successor. Where there can be none, `enforce` fences; in `advise` the
+        keeper goes on alone, and the next deadline is another attempt.
+        """
+        self.lifeline.hold(boot)
+        if self.is_there():
+            return
+        try:
+            self._start()
+        except (OSError, UnguardedError) as error:
+            self.missing = (f"the guardian has died, and there is no other ({error})",)
+            if self._mode == "enforce":
+                self.fence(self.missing[0])
+
+    def is_there(self) -> bool:
+        """Whether the guardian lives; it may be stopped."""
+        if self._pidfd is None:
+            return False
+        if not guardian.has_ended(self._pidfd):
+            return True
+        self._bury()
+        return False
+
+    def released(self) -> None:
+        """Nothing needs the lock any more: it goes home."""
+        self.lifeline.release()
+        self._means.close()
+
+    def fence(self, reason: str) -> None:
+        """At once, and by ourselves as well: nobody has to wait for the guardian's turn.
+
+        Returns when nothing has had an effect.
+        """
+        self.lifeline.hold(AT_ONCE)
+        self._say(f"fencing this node: {reason}")
+        for each in self._means.firing:
+            try:
+                each.fire()
+            except OSError as error:
+                self._say(f"{each} has failed: {told(error)}")
+
+    def _say(self, sentence: str) -> None:
+        if self._tells >= 0:
+            try:
+                os.write(self._tells, f"{sentence}\n".encode(errors="replace"))
+            except OSError:
+                return
+
+    def _start(self) -> None:
+        answer, answers = os.pipe2(os.O_CLOEXEC)
+        keeper = os.pidfd_open(os.getpid())
+        timer = Timer()
+        # From the first moment on: a handler of the keeper's is not for the guardian to run.
+        before = guardian.block_signals()
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                self._guard(timer, keeper, answers)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            for each in (keeper, timer.descriptor, answers):
+                os.close(each)
+        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            text = _all_of(answer)
+        finally:
+            os.close(answer)
+        self.missing = tuple(text[1:].decode(errors="replace").splitlines())
+        if not text.startswith(_READY):
+            self._bury()
+            raise UnguardedError("; ".join(self.missing) or "the guardian has died at its start")
+
+    def _bury(self) -> None:
+        if self._pidfd is not None:
+            os.waitpid(self.pid, 0)
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _guard(self, timer: Timer, keeper: int, answers: int) -> NoReturn:
+        """The life of the child."""
+        code: int = guardian.UNFENCED
+        try:
+            self._let_go_of_files(timer.descriptor, keeper, answers)
+            missing = guardian.settle()
+            guardian.be_spared()
+            watch = guardian.Guardian(
+                self.lifeline,
+                self._means,
+                timer,
+                keeper=keeper,
+                fencing=self._fencing,
+                tells=self._tells,
+            ).watch
+            refused = self._mode == "enforce" and bool(missing)
+            os.write(answers, (b"-" if refused else _READY) + "\n".join(missing).encode())
+            os.close(answers)
+            code = guardian.HOME if refused else watch()
+        finally:
+            os._exit(code)
+
+    def _let_go_of_files(self, *kept: int) -> None:
+        """Above all of the device: a guardian that outlives its keeper must not hold it open."""
+        lifeline = self.lifeline
+        every = {
+            *kept,
+            *self._means.descriptors,
+            *(lifeline.page, lifeline.heard, lifeline.rings, self._tells),
+        }
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for standard in {0, 1, 2} - every:
+            os.dup2(nothing, standard)
+        first = 3
+        for each in sorted(one for one in every if one > 2):
+            os.closerange(first, each)
+            first = each + 1
+        os.closerange(first, _FILES)
+
+
+def _all_of(descriptor: int) -> bytes:
+    chunks: list[bytes] = []
+    while chunk := os.read(descriptor, 4096):
+        chunks.append(chunk)
+    return b"".join(chunks)
