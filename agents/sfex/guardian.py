@@ -84,7 +84,8 @@ class Guardian:
     def watch(self) -> int:
         """Return when there is nothing left to do: HOME or UNFENCED."""
         while True:
-            self._look_after_the_keeper()  # first: what it has written, it has written before
+            self._lifeline.hear()  # first: what comes from here on rings again
+            self._look_after_the_keeper()  # then: what it has written, it has written before
             deadline = self._lifeline.deadline
             now = boot()
             if deadline == RELEASED or (deadline == NOTHING and not self._keeper_lives):
@@ -146,7 +147,6 @@ class Guardian:
         """Until then, 0 for ever, or something happens."""
         self._timer.set(until)
         self._poll.poll()
-        self._lifeline.hear()
 
     def _say(self, sentence: str) -> None:
         if self._tells >= 0:
