@@ -6,7 +6,14 @@ import os
 
 from ocfkit.agents.sfex import guardian
 from ocfkit.agents.sfex.lifeline import AT_ONCE, Lifeline
-from ocfkit.agents.sfex.means import UnguardedError
+from ocfkit.agents.sfex.means import (
+    SYSRQ,
+    Means,
+    Sysrq,
+    UnguardedError,
+    Watchdog,
+    watchdog_timeout,
+)
 from ocfkit.errors import told
 from ocfkit.linux.timerfd import Timer
 
@@ -15,7 +22,8 @@ if TYPE_CHECKING:
     import signal
     from typing import Final, NoReturn
 
-    from ocfkit.agents.sfex.means import Means, Mode
+    from ocfkit.agents.sfex.means import Mode
+    from ocfkit.agents.sfex.timing import Timing
 else:
     import _signal as signal  # without the enums of the front
 
@@ -23,6 +31,29 @@ _FILES = 1 << 20
 """More than a process has open; closing those that are not there costs nothing."""
 
 _READY = b"+"
+
+
+def armed(
+    timing: Timing,
+    *,
+    mode: Mode,
+    watchdog: str = "",
+    sysrq: str = SYSRQ,
+    tells: int = -1,
+) -> Guard:
+    """A guard with all means of this node, as `Guard`; the watchdog only where a path is given.
+
+    Raises UnguardedError for a watchdog that does not suit the lease, too.
+    """
+    try:
+        timeout = watchdog_timeout(timing) if watchdog else 0
+    except ValueError as error:
+        raise UnguardedError(str(error)) from error
+    means = Means.found(
+        sysrq=lambda: Sysrq(sysrq),
+        watchdog=(lambda: Watchdog(watchdog, timeout)) if watchdog else None,
+    )
+    return Guard(means, mode=mode, fencing=timing.fencing, tells=tells)
 
 
 class Guard:
@@ -108,6 +139,10 @@ class Guard:
                 each.fire()
             except OSError as error:
                 self._say(f"{each} has failed: {told(error)}")
+
+    def report(self) -> list[str]:
+        """A sentence for each means that works, for each that does not, and for what is missing."""
+        return [*self._means.report(), *self.missing]
 
     def _say(self, sentence: str) -> None:
         if self._tells >= 0:

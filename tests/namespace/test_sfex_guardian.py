@@ -22,6 +22,8 @@ MS = 1_000_000
 IN_TIME = 50 * MS
 """After a deadline, the issue's."""
 MEGABYTE = 1024
+ENDED = (-signal.SIGHUP, 128 + signal.SIGHUP)
+"""By reboot(2): unshare(1) ends as its child did."""
 
 
 def boot() -> int:
@@ -81,7 +83,9 @@ class Guarded:
         for line in self.process.stdout:
             if line.startswith(word):
                 return line[len(word) :].strip()
-        raise AssertionError(f"it has ended without saying {word!r}")
+            if line == "done\n":
+                break
+        raise AssertionError(f"it has done all without saying {word!r}")
 
     def number(self, word: str) -> int:
         return int(self.hears(word))
@@ -152,10 +156,18 @@ def test_fires_by_a_reboot_that_ends_its_namespace() -> None:
         deadline = guarded.number("deadline")
         guarded.process.wait(10)
         ended = boot()
-        # unshare(1) ends as its child did
-        assert guarded.process.returncode in (-signal.SIGHUP, 128 + signal.SIGHUP)
+        assert guarded.process.returncode in ENDED
         print(f"reboot: namespace gone {(ended - deadline) / MS:.2f} ms after the deadline")
         assert ended >= deadline
+
+
+def test_all_that_there_is_in_a_container_is_its_own_end(trigger: Trigger) -> None:
+    with Guarded(f"all:{trigger.path}", "report", "hold:300", "stop") as guarded:
+        report = guarded.hears("report")
+        assert report == f"fences by reboot(2); fences by sysrq through {trigger.path}"
+        guarded.process.wait(10)
+        assert guarded.process.returncode in ENDED
+    assert not trigger.fired(boot())
 
 
 def test_goes_home_after_a_release_and_never_fires(trigger: Trigger) -> None:

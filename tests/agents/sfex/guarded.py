@@ -1,8 +1,9 @@
 """A keeper under a guardian, in a pid namespace of its own: FILE PLAN…
 
 It is the first process of the namespace: reboot(2) ends that namespace and nothing else, and so
-does the end of whoever reads from it. FILE stands for /proc/sysrq-trigger; `reboot` instead of it
-is the real call. The keeper follows the plan, and prints what the test has to know.
+does the end of whoever reads from it. FILE stands for /proc/sysrq-trigger; `reboot` in its place is
+the real call, and `all:FILE` both. The keeper follows the plan, and prints what the test has to
+know.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import sys
 import time
 
 from ocfkit.agents.sfex import guardian
-from ocfkit.agents.sfex.guard import Guard
+from ocfkit.agents.sfex.guard import Guard, armed
 from ocfkit.agents.sfex.lifeline import Lifeline
 from ocfkit.agents.sfex.means import Means, Reboot, Sysrq, UnguardedError
+from ocfkit.agents.sfex.timing import SECOND, Timing
 from ocfkit.linux import reboot
 
 MS = 1_000_000
+TIMING = Timing.of(collision=SECOND, lock=60 * SECOND, interval=10 * SECOND)
 
 
 def say(*words: object) -> None:
@@ -98,6 +101,9 @@ class Plan:
         say("inherited", self.until)
         time.sleep(60)
 
+    def report(self, _: int) -> None:
+        say("report", "; ".join(self.guard.report()))
+
     def facts(self, _: int) -> None:
         pid = self.guard.pid
         say("rss", status_of(pid, "VmRSS"))
@@ -113,9 +119,12 @@ class Plan:
 
 
 def keeper(trigger: str, plan: list[str]) -> None:
-    means = Means([Reboot()] if trigger == "reboot" else [Sysrq(trigger)])
     try:
-        guard = Guard(means, mode="enforce", fencing=100 * MS, tells=1)
+        if trigger.startswith("all:"):
+            guard = armed(TIMING, mode="enforce", sysrq=trigger[4:], tells=1)
+        else:
+            means = Means([Reboot()] if trigger == "reboot" else [Sysrq(trigger)])
+            guard = Guard(means, mode="enforce", fencing=100 * MS, tells=1)
     except UnguardedError as error:
         say("refused", error)
         return
@@ -133,7 +142,7 @@ def main() -> None:
         say("this is no pid namespace of its own")
         os._exit(99)
     trigger, *plan = sys.argv[1:]
-    if os.path.realpath(trigger).startswith(("/proc", "/dev")):
+    if os.path.realpath(trigger.removeprefix("all:")).startswith(("/proc", "/dev")):
         os._exit(98)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if os.fork() == 0:

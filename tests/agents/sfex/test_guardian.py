@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ocfkit.agents.sfex import guardian
 from ocfkit.agents.sfex.guardian import HOME, UNFENCED, Guardian, boot
 from ocfkit.agents.sfex.lifeline import AT_ONCE, Lifeline
 from ocfkit.agents.sfex.means import Means, Reboot
@@ -117,6 +118,27 @@ def test_fires_once_the_deadline_is_there_and_not_before(bench: Bench) -> None:
     assert len(bench.fired) == 1
     assert bench.fired[0] >= deadline
     assert "fencing this node" in bench.sentences()[0]
+
+
+def test_a_bell_that_rings_before_the_deadline_brings_nothing_forward(bench: Bench) -> None:
+    deadline = boot() + 100 * MS
+    bench.lifeline.hold(deadline)
+    for moment in range(10, 100, 3):
+        after(moment / 1000, bench.lifeline.ring)
+    assert bench.watch() == HOME
+    assert bench.fired[0] >= deadline
+
+
+def test_what_a_keeper_wrote_last_before_it_died_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def writes_and_dies(_pidfd: int) -> bool:
+        bench.lifeline.hold(AT_ONCE)
+        return True
+
+    monkeypatch.setattr(guardian, "has_ended", writes_and_dies)
+    assert bench.watch() == HOME
+    assert len(bench.fired) == 1
 
 
 def test_never_fires_after_a_release_not_even_of_a_lease_that_is_over(bench: Bench) -> None:

@@ -16,6 +16,8 @@ from ocfkit.agents.sfex.lifeline import NOTHING, RELEASED, Lifeline
 @pytest.fixture
 def lifeline() -> Iterator[Lifeline]:
     made = Lifeline.made()
+    assert not os.get_blocking(made.heard)
+    assert not os.get_blocking(made.rings)
     yield made
     for each in (made.page, made.heard, made.rings):
         os.close(each)
