@@ -200,6 +200,8 @@ class Guard:
             os.write(answers, (b"-" if refused else _READY) + "\n".join(missing).encode())
             os.close(answers)
             code = guardian.HOME if refused else watch()
+        except BaseException as error:  # noqa: BLE001 - the next deadline makes another guardian
+            self._say(f"the guardian has died: {type(error).__name__}: {error}")
         finally:
             os._exit(code)
 

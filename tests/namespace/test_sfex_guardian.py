@@ -90,6 +90,13 @@ class Guarded:
     def number(self, word: str) -> int:
         return int(self.hears(word))
 
+    def ends(self) -> list[str]:
+        """All of the namespace, now; what was said and not heard."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        return self.process.stdout.readlines()
+
     def __enter__(self) -> Self:
         return self
 
@@ -229,6 +236,23 @@ def test_a_guardian_that_was_killed_has_a_successor(trigger: Trigger) -> None:
         guarded.number("deadline")
         last = guarded.number("deadline")
         require_in_time(last, trigger.fired(last + 1000 * MS), "second guardian")
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
+def test_ends_the_lease_of_a_real_keeper(trigger: Trigger, number: signal.Signals) -> None:
+    with Guarded(trigger.path, f"keep:{number}") as guarded:
+        fired = trigger.fired(boot() + 5000 * MS)
+        lines = guarded.ends()
+        told = [line.split() for line in lines if line.startswith("told holding")]
+        assert len(told) >= 4
+        require_in_time(int(told[-1][2]), fired, f"real keeper, {number.name}")
+
+
+def test_a_real_keeper_that_is_told_to_stop_sends_it_home(trigger: Trigger) -> None:
+    with Guarded(trigger.path, f"keep:{signal.SIGTERM}") as guarded:
+        assert guarded.number("ended") == 0
+        assert guarded.number("home") == 0
+        assert not trigger.fired(boot() + 1200 * MS)
 
 
 def test_it_is_small_in_memory_and_on_its_own(trigger: Trigger) -> None:

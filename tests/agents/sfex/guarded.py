@@ -14,15 +14,23 @@ import signal
 import sys
 import time
 
-from ocfkit.agents.sfex import guardian
+from ocfkit.agents.sfex import guardian, store
 from ocfkit.agents.sfex.guard import Guard, armed
+from ocfkit.agents.sfex.keeper import Keeper, Signals
+from ocfkit.agents.sfex.lease import Protocol
 from ocfkit.agents.sfex.lifeline import Lifeline
 from ocfkit.agents.sfex.means import Means, Reboot, Sysrq, UnguardedError
+from ocfkit.agents.sfex.store import Store
 from ocfkit.agents.sfex.timing import SECOND, Timing
 from ocfkit.linux import reboot
+from ocfkit.linux.blockdev import BlockDevice
 
 MS = 1_000_000
 TIMING = Timing.of(collision=SECOND, lock=60 * SECOND, interval=10 * SECOND)
+
+QUICK = Timing(
+    collision=100 * MS, lock=1000 * MS, interval=100 * MS, margin=200 * MS, look=25 * MS, io=25 * MS
+)
 
 
 def say(*words: object) -> None:
@@ -37,8 +45,9 @@ def status_of(pid: int, field: str) -> str:
 class Plan:
     """Its words are methods, and their arguments numbers."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, trigger: str) -> None:
         self.guard = guard
+        self.trigger = trigger
         self.until = 0
 
     def hold(self, ms: int) -> None:
@@ -82,8 +91,33 @@ class Plan:
 
     def release(self, _: int) -> None:
         self.guard.released()
+        self.home()
+
+    def home(self) -> None:
         _, status = os.waitpid(self.guard.pid, 0)
         say("home", os.waitstatus_to_exitcode(status))
+
+    def keep(self, number: int) -> None:
+        """As a real keeper, on a file for a device; after 700 ms it gets this signal."""
+        path = f"{self.trigger}.disk"
+        with open(path, "wb") as disk:
+            disk.truncate(4 * 512)
+        keeper = os.getpid()
+        if os.fork() == 0:
+            time.sleep(0.7)
+            os.kill(keeper, number)
+            os._exit(0)
+        with BlockDevice(path, writable=True, sector=512) as device, Signals() as orders:
+            store.create(device, 2)
+            rules = Protocol(QUICK, b"node1")
+            lock = Store(device, 1)
+            keeping = Keeper(rules, lock, guard=self.guard, orders=orders, tell=self.tell)
+            say("ended", keeping.run())
+        self.home()
+
+    def tell(self, state: str, *, renewed: int = 0, deadline: int = 0, why: str) -> None:
+        del renewed
+        say("told", state, deadline, why)
 
     def fence(self, _: int) -> None:
         self.guard.fence("the test wants it")
@@ -128,7 +162,7 @@ def keeper(trigger: str, plan: list[str]) -> None:
     except UnguardedError as error:
         say("refused", error)
         return
-    follower = Plan(guard)
+    follower = Plan(guard, trigger)
     for step in plan:
         word, _, number = step.partition(":")
         getattr(follower, word)(int(number or 0))
