@@ -61,7 +61,6 @@ class Guard:
 
     __slots__ = (
         "_fencing",
-        "_held",
         "_means",
         "_mode",
         "_pidfd",
@@ -109,7 +108,7 @@ class Guard:
         try:
             self._start()
         except (OSError, UnguardedError) as error:
-            self.missing = (f"the guardian has died, and there is no other ({error})",)
+            self.missing = (f"the guardian has died, and there is no other ({_why(error)})",)
             if self._mode == "enforce":
                 self.fence(self.missing[0])
 
@@ -228,3 +227,7 @@ def _all_of(descriptor: int) -> bytes:
     while chunk := os.read(descriptor, 4096):
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _why(error: Exception) -> str:
+    return told(error) if isinstance(error, OSError) else str(error)

@@ -255,6 +255,15 @@ def test_a_real_keeper_that_is_told_to_stop_sends_it_home(trigger: Trigger) -> N
         assert not trigger.fired(boot() + 1200 * MS)
 
 
+def test_a_keeper_fences_when_nobody_can_guard_it_any_more(trigger: Trigger) -> None:
+    plan = ("hold:10000", "run_out_of_processes", "kill_guardian", "hold:10000")
+    with Guarded(trigger.path, *plan) as guarded:
+        guarded.number("deadline")
+        said = guarded.hears("fencing this node: ")
+        assert trigger.fired(boot() + 1000 * MS)
+    assert said.endswith("there is no other (Resource temporarily unavailable)")
+
+
 def test_it_is_small_in_memory_and_on_its_own(trigger: Trigger) -> None:
     with Guarded(trigger.path, "hold:5000", "facts") as guarded:
         size = guarded.number("rss")

@@ -8,6 +8,7 @@ know.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -72,6 +73,12 @@ class Plan:
     def kill_guardian(self, _: int) -> None:
         os.kill(self.guard.pid, signal.SIGKILL)
         os.waitid(os.P_PID, self.guard.pid, os.WEXITED | os.WNOWAIT)
+
+    def run_out_of_processes(self, _: int) -> None:
+        def no_more() -> int:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+        os.fork = no_more
 
     def stop(self, _: int) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
