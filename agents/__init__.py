@@ -7,6 +7,7 @@ SHIPPED = {
     "http": "ocfkit.agents.http:Http",
     "pgsql": "ocfkit.agents.pgsql:Pgsql",
     "service": "ocfkit.agents.service:Service",
+    "sfex": "ocfkit.agents.sfex.agent:Sfex",
 }
 """Name in a cluster → module and class; the same as the package registers (pyproject.toml)."""
 

@@ -90,6 +90,11 @@ class Environment:
         self.run_folder = f"{get('HA_RSCTMP') or '/run'}/ocfkit"
         """Where records of running instances lie, e.g. "/run/ocfkit" (below HA_RSCTMP)."""
 
+    def without_parameters(self) -> dict[str, str]:
+        """What a process needs that goes on for this instance: its name, and where to log to."""
+        kept = {key: value for key, value in self.whole.items() if key.startswith("HA_")}
+        return {**kept, "OCF_RESOURCE_INSTANCE": self.instance}
+
     def meta(self, name: str) -> str | None:
         """Tell one of Pacemaker's meta attributes, e.g. "on_node" from CRM_meta_on_node."""
         return self._meta.get(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ocfkit.agents.sfex import guardian
+from ocfkit.agents.sfex import guardian, status
 from ocfkit.agents.sfex.lifeline import AT_ONCE, Lifeline
 from ocfkit.agents.sfex.means import (
     SYSRQ,
@@ -15,6 +15,7 @@ from ocfkit.agents.sfex.means import (
     watchdog_timeout,
 )
 from ocfkit.errors import told
+from ocfkit.linux import process
 from ocfkit.linux.timerfd import Timer
 
 TYPE_CHECKING = False  # as typing's, which every agent would pay for
@@ -40,6 +41,7 @@ def armed(
     watchdog: str = "",
     sysrq: str = SYSRQ,
     tells: int = -1,
+    predecessor: Lifeline | None = None,
 ) -> Guard:
     """A guard with all means of this node, as `Guard`; the watchdog only where a path is given.
 
@@ -53,7 +55,29 @@ def armed(
         sysrq=lambda: Sysrq(sysrq),
         watchdog=(lambda: Watchdog(watchdog, timeout)) if watchdog else None,
     )
-    return Guard(means, mode=mode, fencing=timing.fencing, tells=tells)
+    fencing = timing.fencing
+    return Guard(means, mode=mode, fencing=fencing, tells=tells, predecessor=predecessor)
+
+
+def send_home(where: status.Guardian, within: float) -> bool:
+    """Let a guardian whose keeper is gone fence never; for who knows that nothing needs the lock.
+
+    Whether it has gone `within` so many seconds, True also where it was not there any more; raises
+    OSError where it cannot be reached.
+    """
+    if where.process.stat() is None:
+        return True
+    try:
+        lifeline = Lifeline.inherited(where.process.pid, where.page, where.rings)
+    except OSError:
+        if where.process.stat() is None:
+            return True
+        raise
+    try:
+        lifeline.release()
+        return where.process.wait(within)
+    finally:
+        lifeline.close()
 
 
 class Guard:
@@ -64,33 +88,49 @@ class Guard:
         "_means",
         "_mode",
         "_pidfd",
+        "_predecessor",
         "_tells",
         "lifeline",
         "missing",
         "pid",
+        "where",
     )
 
     pid: int
     """Of the guardian."""
     lifeline: Final[Lifeline]
+    where: status.Guardian
+    """How a successor of ours, or who stops the service, can reach it."""
     missing: tuple[str, ...]
     """What it has not got, in sentences."""
 
-    def __init__(self, means: Means, *, mode: Mode, fencing: int, tells: int = -1) -> None:
+    def __init__(
+        self,
+        means: Means,
+        *,
+        mode: Mode,
+        fencing: int,
+        tells: int = -1,
+        predecessor: Lifeline | None = None,
+    ) -> None:
         """Start it; raises UnguardedError, or OSError, and then nothing runs or is open.
 
         The calling process is the keeper; it must have one thread. `fencing` is Timing.fencing,
-        `tells` as in guardian.Guardian. `advise` starts without what is missing.
+        `tells` as in guardian.Guardian. `advise` starts without what is missing. `predecessor`
+        leads to the guardian of a keeper that has died: the first deadline sends it home.
         """
         self._means = means
         self._mode = mode
         self._fencing = fencing
         self._tells = tells
+        self._predecessor = predecessor
         self._pidfd: int | None = None
         try:
             means.require(mode)
             self.lifeline = Lifeline.made()
             self._start()
+            if means.lack:
+                self.missing = (means.lack, *self.missing)
         except BaseException:
             means.close()
             raise
@@ -103,6 +143,9 @@ class Guard:
         keeper goes on alone, and the next deadline is another attempt.
         """
         self.lifeline.hold(boot)
+        if self._predecessor is not None:
+            self._predecessor.release()
+            self._predecessor = None
         if self.is_there():
             return
         try:
@@ -132,23 +175,16 @@ class Guard:
         Returns when nothing has had an effect.
         """
         self.lifeline.hold(AT_ONCE)
-        self._say(f"fencing this node: {reason}")
+        guardian.say(self._tells, f"fencing this node: {reason}")
         for each in self._means.firing:
             try:
                 each.fire()
             except OSError as error:
-                self._say(f"{each} has failed: {told(error)}")
+                guardian.say(self._tells, f"{each} has failed: {told(error)}")
 
     def report(self) -> list[str]:
-        """A sentence for each means that works, for each that does not, and for what is missing."""
-        return [*self._means.report(), *self.missing]
-
-    def _say(self, sentence: str) -> None:
-        if self._tells >= 0:
-            try:
-                os.write(self._tells, f"{sentence}\n".encode(errors="replace"))
-            except OSError:
-                return
+        """A sentence for each means that works, and for each that does not."""
+        return self._means.report()
 
     def _start(self) -> None:
         answer, answers = os.pipe2(os.O_CLOEXEC)
@@ -173,6 +209,8 @@ class Guard:
         if not text.startswith(_READY):
             self._bury()
             raise UnguardedError("; ".join(self.missing) or "the guardian has died at its start")
+        itself = process.identify(self.pid)
+        self.where = status.Guardian(itself, self.lifeline.page, self.lifeline.rings)
 
     def _bury(self) -> None:
         if self._pidfd is not None:
@@ -200,7 +238,7 @@ class Guard:
             os.close(answers)
             code = guardian.HOME if refused else watch()
         except BaseException as error:  # noqa: BLE001 - the next deadline makes another guardian
-            self._say(f"the guardian has died: {type(error).__name__}: {error}")
+            guardian.say(self._tells, f"the guardian has died: {type(error).__name__}: {error}")
         finally:
             os._exit(code)
 

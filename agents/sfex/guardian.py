@@ -149,11 +149,20 @@ class Guardian:
         self._poll.poll()
 
     def _say(self, sentence: str) -> None:
-        if self._tells >= 0:
-            try:
-                os.write(self._tells, f"{sentence}\n".encode(errors="replace"))
-            except OSError:  # nobody listens, or not now: there is no time to wait
-                return
+        say(self._tells, sentence)
+
+
+PREFIX = "<2>ocfkit sfex: "
+"""LOG_CRIT to the kernel's log and to syslog's socket (syslog(3))."""
+
+
+def say(to: int, sentence: str) -> None:
+    """Write it there, or nowhere (-1)."""
+    if to >= 0:
+        try:
+            os.write(to, f"{PREFIX}{sentence}\n".encode(errors="replace"))
+        except OSError:  # nobody listens, or not now: there is no time to wait
+            return
 
 
 def boot() -> int:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from typing import Protocol, Self
 
     from ocfkit.agents.sfex import lease
-    from ocfkit.agents.sfex.messages import Command, Event
+    from ocfkit.agents.sfex.messages import Command, Event, Lease
     from ocfkit.agents.sfex.record import Record
     from ocfkit.agents.sfex.stages import Stage
     from ocfkit.agents.sfex.status import State
@@ -90,8 +90,8 @@ if TYPE_CHECKING:
     class Tell(Protocol):
         """Who lets others know how the keeper is; must not fail."""
 
-        def __call__(self, state: State, *, renewed: int = 0, deadline: int = 0, why: str) -> None:
-            """As the fields of `status.Status`."""
+        def __call__(self, state: State, *, why: str = "", held: Hold | None = None) -> None:
+            """`state` and `why` as `status.Status` has them; `held` while we are holding."""
             ...
 
 else:
@@ -126,25 +126,27 @@ class Keeper:
         self._tell = tell
         self._stage: Stage = Idle()
 
-    def run(self) -> int:
+    def run(self, inherited: Lease | None = None) -> int:
         """Return the exit code of the C daemon: TAKEN after a clean stop, FAILED, REFUSED.
 
-        Whatever is raised leaves the guard to its last deadline: it was not told `released`.
+        `inherited` as `messages.Started` has it. Whatever is raised leaves the guard to its last
+        deadline: it was not told `released`.
         """
-        self._tell("waiting", why="")
-        todo = self._after(Started())
+        self._tell("waiting")
+        todo = self._after(Started(inherited))
         while True:
             command, *rest = todo
             match command:
                 case Read():
-                    todo = self._stopped() or self._after(self._read())
+                    todo = self._after(self._read())
                 case Write():
-                    todo = self._stopped() or self._after(self._write(command.record))
+                    todo = self._after(self._write(command.record))
                 case Sleep():
                     self._orders.sleep(command.until)
-                    todo = self._stopped() or self._after(Timer())
+                    todo = self._after(Timer())
                 case Hold():  # and Extend
-                    self._held(command)
+                    self._guard.deadline(command.deadline)
+                    self._tell("holding", held=command)
                     todo = rest
                 case Fence():
                     return self._lost(command.reason)
@@ -152,16 +154,18 @@ class Keeper:
                     return self._ended(command)
 
     def _after(self, event: Event) -> Sequence[Command]:
-        """What to do after it: at least something, and a read, write or sleep as the last."""
+        """What to do after it: at least something, and a read, write or sleep as the last.
+
+        That we have been told to stop comes first, as often as there is something to tell: what has
+        come back meanwhile must not make us believe, for a moment, that we have just got the lock.
+        """
+        if self._orders.stop and (commands := self._step(Stop())):
+            return commands
+        return self._step(event)
+
+    def _step(self, event: Event) -> Sequence[Command]:
         self._stage, commands = self._rules.step(self._stage, event, now())
         return commands
-
-    def _stopped(self) -> Sequence[Command]:
-        """What to do instead, if we have been told to stop; nothing if we go on until it is done.
-
-        The rules may be told again and again.
-        """
-        return self._after(Stop()) if self._orders.stop else ()
 
     def _read(self) -> Event:
         try:
@@ -177,11 +181,6 @@ class Keeper:
         except OSError as error:
             return WriteFailed(told(error))
         return WriteDone()
-
-    def _held(self, command: Hold) -> None:
-        self._guard.deadline(command.deadline)
-        issued = command.deadline - self._rules.timing.lease
-        self._tell("holding", renewed=issued, deadline=command.deadline, why="")
 
     def _lost(self, reason: str) -> int:
         self._guard.fence(reason)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+from errno import ENXIO
 
 TYPE_CHECKING = False  # as typing's, which every agent would pay for
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ RELEASED: Literal[-1] = -1
 """Nothing needs the lock any more: the guardian goes home."""
 AT_ONCE: Literal[1] = 1
 """A deadline that is over: boot times count from the start of the machine."""
+
+
+_NAME = "sfex-lifeline"
 
 
 class Lifeline:
@@ -52,7 +56,7 @@ class Lifeline:
     @classmethod
     def made(cls) -> Lifeline:
         """A new one, for a fork to share; nothing is held. Raises OSError."""
-        page = os.memfd_create("sfex-lifeline", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        page = os.memfd_create(_NAME, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(page, mmap.PAGESIZE)
         # A page that is cut off would kill whoever looks at it (mmap(2), SIGBUS).
         fcntl.fcntl(page, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
@@ -66,9 +70,19 @@ class Lifeline:
         """
         where = f"/proc/{guardian}/fd"
         memory = os.open(f"{where}/{page}", os.O_RDWR | os.O_CLOEXEC)
+        if not os.readlink(f"/proc/self/fd/{memory}").startswith(f"/memfd:{_NAME}"):
+            os.close(memory)
+            raise OSError(ENXIO, "that is no lifeline", f"{where}/{page}")
         flags = os.O_CLOEXEC | os.O_NONBLOCK
         heard = os.open(f"{where}/{rings}", os.O_RDONLY | flags)
         return cls(memory, heard, os.open(f"{where}/{rings}", os.O_WRONLY | flags))
+
+    def close(self) -> None:
+        """Let go of it; the others have it still."""
+        self._word.release()
+        self._map.close()
+        for each in (self.page, self.heard, self.rings):
+            os.close(each)
 
     # The keeper's side.
 

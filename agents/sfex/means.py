@@ -244,14 +244,21 @@ class Means:
             working.append(f"fences by {self.watchdog}")
         return working + list(self.missing)
 
-    def require(self, mode: Mode) -> None:
-        """Raise UnguardedError where something has to work and nothing does.
+    @property
+    def lack(self) -> str:
+        """Why nothing of this would end anything; "" where something would.
 
         A watchdog alone is something: it needs nobody to fire it.
         """
-        if mode == "enforce" and not self.firing and self.watchdog is None:
-            why = "; ".join(self.missing)
-            raise UnguardedError(f"nothing on this node could end who loses the lock: {why}")
+        if self.firing or self.watchdog is not None:
+            return ""
+        why = "; ".join(self.missing)
+        return f"nothing on this node could end who loses the lock: {why}"
+
+    def require(self, mode: Mode) -> None:
+        """Raise UnguardedError where something has to work and nothing does."""
+        if mode == "enforce" and self.lack:
+            raise UnguardedError(self.lack)
 
     def close(self) -> None:
         """Let go of them; a watchdog is disarmed."""

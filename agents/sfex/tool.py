@@ -21,12 +21,6 @@ from ocfkit.linux import proc
 from ocfkit.linux.blockdev import BlockDevice
 from ocfkit.programs import ENVIRONMENT
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ocfkit.agents.sfex.keeper import Guard
-
 SUMMARY = "prepare a shared disk for locks (sfex), or show one"
 
 DONE, UNFIT, NOT_OURS, FAILED, WRONG_CALL = 0, 1, 2, 3, 4
@@ -95,6 +89,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
     hold.add_argument("-r", dest="resource", metavar="NAME", help="the resource that it is for")
     hold.add_argument(
+        "--guard",
+        choices=("enforce", "advise"),
+        help="enforce (default): nothing is held that nobody could end in time on this node; "
+        "advise: it is, and what is missing is told",
+    )
+    hold.add_argument(
+        "--watchdog", metavar="PATH", help="a watchdog device to end this node with as well"
+    )
+    hold.add_argument(
+        "--title", metavar="TITLE", help="what a list of processes shows before the arguments"
+    )
+    hold.add_argument(
         "--foreground",
         action="store_true",
         help="end when the lock is released or lost, not when it is taken",
@@ -105,7 +111,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 _OPTIONS = {
     "init": ("-n", "--force"),
     "stat": ("-i", "--json"),
-    "hold": ("-i", "-n", "-c", "-t", "-m", "-r", "--foreground"),
+    "hold": (
+        *("-i", "-n", "-c", "-t", "-m", "-r"),
+        *("--guard", "--watchdog", "--title", "--foreground"),
+    ),
 }
 """Which action takes what."""
 
@@ -121,12 +130,15 @@ def run(arguments: argparse.Namespace) -> int:
         "-t": arguments.lock_timeout,
         "-m": arguments.monitor_interval,
         "-r": arguments.resource,
+        "--guard": arguments.guard,
+        "--watchdog": arguments.watchdog,
+        "--title": arguments.title,
         "--foreground": arguments.foreground or None,
     }
     for option, value in given.items():
         if value is not None and option not in _OPTIONS[arguments.action]:
             raise ToolError(WRONG_CALL, f"{arguments.action} takes no {option}")
-    act = {"init": _init, "stat": _stat, "hold": hold}[arguments.action]
+    act = {"init": _init, "stat": _stat, "hold": _hold}[arguments.action]
     try:
         return act(arguments)
     except FormatError as error:
@@ -271,39 +283,27 @@ def _print_bytes_as_they_are() -> None:
 # --- hold -----------------------------------------------------------------------------------------
 
 
-def hold(arguments: argparse.Namespace, arm: Callable[[], Guard] | None = None) -> int:
-    """Take a lock and keep it, under the guard that `arm` makes; raises ToolError or HoldError."""
-    if arm is None:
-        sentence = "a lock is not held without a guardian, which this version does not have yet"
-        raise ToolError(UNFIT, sentence)
-    from ocfkit.agents.sfex.hold import Holding  # who looks at a lock does not load what keeps it
-    from ocfkit.agents.sfex.timing import SECOND, Timing
+def _hold(arguments: argparse.Namespace) -> int:
+    from ocfkit.agents.sfex import hold  # who looks at a lock does not load what keeps it
     from ocfkit.environment import Environment
-    from ocfkit.log import Log
-    from ocfkit.records import Record as File
 
+    index = arguments.index or 1
+    whose = arguments.resource or f"{arguments.device}#{index}"
     try:
-        timing = Timing.of(
-            collision=(arguments.collision_timeout or 1) * SECOND,
-            lock=(arguments.lock_timeout or 60) * SECOND,
-            interval=(arguments.monitor_interval or 10) * SECOND,
+        holding = hold.Holding(
+            arguments.device,
+            index,
+            name=os.uname().nodename if arguments.n is None else arguments.n,
+            resource=whose,
+            collision=arguments.collision_timeout or 1,
+            lock=arguments.lock_timeout or 60,
+            interval=arguments.monitor_interval or 10,
+            mode=arguments.guard or "enforce",
+            watchdog=arguments.watchdog or "",
         )
     except ValueError as error:
         raise ToolError(WRONG_CALL, str(error)) from error
-    index = arguments.index or 1
-    name = os.uname().nodename if arguments.n is None else arguments.n
-    whose = arguments.resource or f"{arguments.device}#{index}"
     environment = Environment({**arguments.environ, "OCF_RESOURCE_INSTANCE": whose})
-    holding = Holding(
-        os.path.abspath(arguments.device),
-        index,
-        os.fsencode(name),
-        timing,
-        record=File.of(environment, "sfex", "lock"),
-        log=Log(environment, "sfex"),
-    )
-    if arguments.foreground:
-        holding.in_foreground(arm)
-    else:
-        holding.in_background(arm)
+    start = hold.in_foreground if arguments.foreground else hold.in_background
+    start(holding, environment, arguments.title or "ocfkit sfex hold")
     return DONE

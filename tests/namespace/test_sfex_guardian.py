@@ -259,7 +259,7 @@ def test_a_keeper_fences_when_nobody_can_guard_it_any_more(trigger: Trigger) -> 
     plan = ("hold:10000", "run_out_of_processes", "kill_guardian", "hold:10000")
     with Guarded(trigger.path, *plan) as guarded:
         guarded.number("deadline")
-        said = guarded.hears("fencing this node: ")
+        said = guarded.hears("<2>ocfkit sfex: fencing this node: ")
         assert trigger.fired(boot() + 1000 * MS)
     assert said.endswith("there is no other (Resource temporarily unavailable)")
 

@@ -21,6 +21,7 @@ from ocfkit.agents.sfex.keeper import Keeper, Signals
 from ocfkit.agents.sfex.lease import Protocol
 from ocfkit.agents.sfex.lifeline import Lifeline
 from ocfkit.agents.sfex.means import Means, Reboot, Sysrq, UnguardedError
+from ocfkit.agents.sfex.messages import Hold
 from ocfkit.agents.sfex.store import Store
 from ocfkit.agents.sfex.timing import SECOND, Timing
 from ocfkit.linux import reboot
@@ -122,9 +123,8 @@ class Plan:
             say("ended", keeping.run())
         self.home()
 
-    def tell(self, state: str, *, renewed: int = 0, deadline: int = 0, why: str) -> None:
-        del renewed
-        say("told", state, deadline, why)
+    def tell(self, state: str, *, why: str = "", held: Hold | None = None) -> None:
+        say("told", state, 0 if held is None else held.deadline, why)
 
     def fence(self, _: int) -> None:
         self.guard.fence("the test wants it")

@@ -6,23 +6,37 @@ a device.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 import sys
 import time
+from pathlib import Path
 
 from ocfkit.__main__ import main
-from ocfkit.agents.sfex import hold, tool
+from ocfkit.agents.sfex import hold, status
+from ocfkit.linux import process
 from ocfkit.linux.blockdev import BlockDevice
+
+_PROGRAM = """\
+import sys
+sys.path.append({root!r})
+from tests.agents.sfex.holder import keep
+keep({notes!r}, {sector})
+"""
 
 
 class Notes:
     """A guard that keeps a diary: boot time, what, and of a deadline which."""
 
+    missing = ()
+
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.where = status.Guardian(process.identify(os.getpid()), 0, 0)
         self._note("armed")
+
+    def report(self) -> list[str]:
+        return []
 
     def deadline(self, boot: int) -> None:
         self._note(f"deadline {boot}")
@@ -39,17 +53,28 @@ class Notes:
 
 
 def run(argv: list[str]) -> int:
+    """The command, which starts `keep` for a keeper."""
     place, *rest = argv
-    before, words = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
-    if before:
-        setattr(hold, "BlockDevice", functools.partial(BlockDevice, sector=int(before[0])))  # noqa: B010
-    unguarded = tool.hold
-
-    def guarded(arguments: argparse.Namespace) -> int:
-        return unguarded(arguments, functools.partial(Notes, place))
-
-    setattr(tool, "hold", guarded)  # noqa: B010
+    sector, words = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
+    program = _PROGRAM.format(
+        root=str(Path(__file__).parents[3]), notes=place, sector=int(sector[0]) if sector else 0
+    )
+    setattr(hold, "_PROGRAM", program)  # noqa: B010
     return main(["sfex", "hold", *words])
+
+
+def keep(notes: str, sector: int) -> None:
+    """The keeper's process."""
+    from ocfkit.agents.sfex import daemon
+    from ocfkit.agents.sfex.__main__ import entry
+
+    def armed(*_: object, **__: object) -> Notes:
+        return Notes(notes)
+
+    setattr(daemon, "armed", armed)  # noqa: B010
+    if sector:
+        setattr(daemon, "BlockDevice", functools.partial(BlockDevice, sector=sector))  # noqa: B010
+    entry()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from ocfkit.agents.sfex.timing import SECOND, Timing
 from ocfkit.linux.blockdev import BlockDevice
 
 if TYPE_CHECKING:
+    from ocfkit.agents.sfex.messages import Hold
     from ocfkit.agents.sfex.status import State
 
 MS = SECOND // 1000
@@ -139,8 +140,8 @@ class Life:
     def fence(self, reason: str) -> None:
         self._note(f"fence: {reason}")
 
-    def tell(self, state: State, *, renewed: int = 0, deadline: int = 0, why: str) -> None:
-        del renewed, deadline
+    def tell(self, state: State, *, why: str = "", held: Hold | None = None) -> None:
+        del held
         self._note(f"{state}: {why}" if why else state)
 
     def _note(self, what: str) -> None:

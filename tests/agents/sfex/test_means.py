@@ -219,9 +219,11 @@ def test_advise_starts_without_any_and_says_what_is_missing() -> None:
     )
     means.require("advise")
     assert len(means.report()) == 2
+    assert means.lack.startswith("nothing on this node could end who loses the lock: sysrq cannot")
 
 
 def test_one_is_enough_for_enforce(path: Path) -> None:
     means = Means([Sysrq(str(path))])
     means.require("enforce")
+    assert not means.lack
     means.close()

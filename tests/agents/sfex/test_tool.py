@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,11 +17,6 @@ from ocfkit.agents.sfex.store import Store
 from ocfkit.linux import proc
 from ocfkit.linux.blockdev import BlockDevice
 from ocfkit.linux.proc import Ended
-
-if TYPE_CHECKING:
-    import argparse
-
-    from ocfkit.agents.sfex.keeper import Guard
 
 Capture = pytest.CaptureFixture[str]
 
@@ -239,17 +233,10 @@ class TestHold:
 
     @pytest.fixture(autouse=True)
     def nobody_holds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def opened(*_: object, **__: object) -> BlockDevice:
-            raise AssertionError("the device was opened")
+        def become(*_: object) -> None:
+            raise AssertionError("a keeper was started")
 
-        monkeypatch.setattr("ocfkit.agents.sfex.hold.BlockDevice", opened)
-
-    def test_is_refused_without_a_guardian(self, disk: str, capsys: Capture) -> None:
-        for words in ([], ["--foreground"], ["-t", "1"]):
-            assert sfex("hold", *words, disk) == 1
-            sentence = "ocfkit: a lock is not held without a guardian, which this version does not"
-            assert capsys.readouterr().err.startswith(sentence)
-        assert set(Path(disk).read_bytes()) == {0xAA}
+        monkeypatch.setattr("ocfkit.agents.sfex.hold._become", become)
 
     @pytest.mark.parametrize(
         ("words", "answer"),
@@ -270,28 +257,16 @@ class TestHold:
             (["-n", "ö" * 128], (1, "the name has 256 bytes, and 255 fit")),
         ],
     )
-    def test_a_call_that_contradicts_itself_opens_nothing(
-        self,
-        disk: str,
-        capsys: Capture,
-        monkeypatch: pytest.MonkeyPatch,
-        words: list[str],
-        answer: tuple[int, str],
+    def test_a_call_that_contradicts_itself_starts_nothing(
+        self, disk: str, capsys: Capture, words: list[str], answer: tuple[int, str]
     ) -> None:
-        def arm() -> Guard:
-            raise AssertionError("a guard was armed")
-
-        unguarded = tool.hold
-
-        def guarded(arguments: argparse.Namespace) -> int:
-            return unguarded(arguments, arm)
-
-        monkeypatch.setattr(tool, "hold", guarded)
         code, why = answer
         assert sfex("hold", *words, disk) == code
         assert capsys.readouterr().err.startswith(f"ocfkit: {why}")
 
-    @pytest.mark.parametrize("words", [["-c", "1"], ["-r", "x"], ["--foreground"], ["-m", "1"]])
+    @pytest.mark.parametrize(
+        "words", [["-c", "1"], ["-r", "x"], ["--foreground"], ["-m", "1"], ["--guard", "advise"]]
+    )
     def test_has_options_that_are_of_nothing_else(
         self, disk: str, capsys: Capture, words: list[str]
     ) -> None:
