@@ -21,7 +21,6 @@ from ocfkit import (
 from ocfkit.agents.sfex import hold
 from ocfkit.agents.sfex.guardian import boot
 from ocfkit.agents.sfex.layout import FormatError, shown
-from ocfkit.agents.sfex.means import watchdog_timeout
 from ocfkit.agents.sfex.status import Status
 from ocfkit.agents.sfex.timing import SECOND, Timing, seconds
 from ocfkit.errors import told
@@ -86,7 +85,8 @@ class Sfex(Agent):
 
     @action(timeout="120s")
     def start(self) -> None:
-        needed = self._timing.lock + self._timing.collision + _SLACK
+        timing = self._timing()
+        needed = timing.lock + timing.collision + _SLACK
         if self.deadline.left() * SECOND < needed:
             self.log.warning(
                 f"a start gets {self.deadline.left():.0f} s: to take the lock of a node that has "
@@ -158,9 +158,7 @@ class Sfex(Agent):
             if value != int(value) or value < 1:
                 raise ConfigurationError(f"parameter {name}: expected whole seconds, seen {value}")
         try:
-            timing = self._timing
-            if self.watchdog:
-                watchdog_timeout(timing)
+            self._timing()
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
 
@@ -192,7 +190,6 @@ class Sfex(Agent):
     def _lock(self) -> str:
         return f"lock {self.index} of {self.device}"
 
-    @property
     def _timing(self) -> Timing:
         """Raises ValueError where they contradict each other."""
         return Timing.of(
@@ -228,7 +225,13 @@ class Sfex(Agent):
 
             if not send_home(status.guardian, self.deadline.within(_TO_GO_HOME).left()):
                 raise ActionError(f"the guardian, process {status.guardian.process.pid}, stays")
-        hold.status_of(self.environment).remove()
+        file = hold.status_of(self.environment)
+        if status.state != "holding":
+            file.remove()
+            return
+        # The lock is not given back, so a start on this node inherits what is left of the lease:
+        # else it would have to wait for lock_timeout, as all others.
+        file.write(status.stopped("the keeper was killed").encode())
 
     def _require_lease(self, status: Status, stat: process.Stat) -> None:
         """Raise ActionError when the lock is not ours, DegradedError when it soon may not be."""
@@ -239,7 +242,7 @@ class Sfex(Agent):
         if left <= 0:
             raise ActionError(f"{keeper} has not renewed {self._lock} for {_roughly(age)}")
         self._require_own_name()
-        if age > 2 * self._timing.interval:
+        if age > 2 * self._timing().interval:
             raise DegradedError(
                 f"{keeper} has not renewed {self._lock} for {_roughly(age)}: "
                 f"this node is fenced in {_roughly(left)}"

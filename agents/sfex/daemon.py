@@ -137,8 +137,11 @@ class Daemon:
         return before
 
     def _inherited(self, before: Status | None) -> Lease | None:
-        """The lease that the keeper before us held when it died, if it was in this boot."""
-        if before is None or before.state != "holding" or before.process.boot != process.boot():
+        """The lease that the keeper before us held when it died, if it was in this boot.
+
+        One that has ended in order has left none: its deadline is 0.
+        """
+        if before is None or before.process.boot != process.boot():
             return None
         if now().boot >= before.deadline:
             return None

@@ -68,6 +68,17 @@ class Status:
         self.count = count
         self.why = why
 
+    def stopped(self, why: str) -> Status:
+        """The same after its end, by another hand; of the lease is known what was known."""
+        return Status(
+            "stopped",
+            self.process,
+            renewed=self.renewed,
+            deadline=self.deadline,
+            count=self.count,
+            why=why,
+        )
+
     def encode(self) -> str:
         """Lines of a word and its value; the sentence is one line, and the last."""
         guardian = self.guardian

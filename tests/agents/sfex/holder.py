@@ -52,14 +52,16 @@ class Notes:
         os.write(self._file, f"{now} {os.getpid()} {what}\n".encode())
 
 
+def program(notes: str, sector: int = 0) -> str:
+    """What an interpreter runs for a keeper."""
+    return _PROGRAM.format(root=str(Path(__file__).parents[3]), notes=notes, sector=sector)
+
+
 def run(argv: list[str]) -> int:
     """The command, which starts `keep` for a keeper."""
     place, *rest = argv
     sector, words = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
-    program = _PROGRAM.format(
-        root=str(Path(__file__).parents[3]), notes=place, sector=int(sector[0]) if sector else 0
-    )
-    setattr(hold, "_PROGRAM", program)  # noqa: B010
+    setattr(hold, "_PROGRAM", program(place, int(sector[0]) if sector else 0))  # noqa: B010
     return main(["sfex", "hold", *words])
 
 
