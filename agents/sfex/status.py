@@ -95,12 +95,19 @@ class Status:
             return None
         said, main, guards, *numbers, why = (value for _, _, value in lines)
         process, guardian = _process(main.split()), _guardian(guards.split())
-        state = next((each for each in STATES if each == said), None)
+        state = _state(said)
         if state is None or process is None or not _are_numbers(numbers):
             return None
         renewed, deadline, count = map(int, numbers)
         times = {"renewed": renewed, "deadline": deadline, "count": count}
         return cls(state, process, guardian=guardian, why=why, **times)
+
+
+def _state(word: str) -> State | None:
+    for state in STATES:
+        if state == word:
+            return state
+    return None
 
 
 def _text(process: Identity, *numbers: int) -> str:

@@ -48,6 +48,9 @@ def _section(agent: Found) -> Iterator[str]:
         known = "; ".join(facts.of_parameter(parameter, declared))
         said = f"{parameter.desc} {facts.of_deprecation(parameter)}".strip()
         yield f"| `{parameter.name}` | {_cell(known)} | {_cell(said)} |"
+    if not declared.checks:
+        yield ""
+        return
     yield "\n| check | | advised |"
     yield "| --- | --- | --- |"
     advised = {row.depth: row for row in actions(declared) if row.name == "monitor"}

@@ -62,7 +62,7 @@ class TestBash:
 
     def test_completes_what_a_package_has_registered(self, shell: Path) -> None:
         assert completed(shell, "sf") == ["sfex"]
-        assert completed(shell, "sfex", "") == ["init", "stat"]
+        assert completed(shell, "sfex", "") == ["init", "stat", "hold"]
         assert completed(shell, "sfex", "stat", "--j") == ["--json"]
         assert completed(shell, "un") == ["uninstall"]
         assert completed(shell, "help", "me") == ["meta-data"]
