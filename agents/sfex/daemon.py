@@ -20,6 +20,7 @@ from ocfkit.agents.sfex.messages import FAILED, TAKEN, Lease
 from ocfkit.agents.sfex.record import Record
 from ocfkit.agents.sfex.status import Status
 from ocfkit.agents.sfex.store import MismatchError, Store
+from ocfkit.agents.sfex.timing import SECOND, seconds
 from ocfkit.errors import told
 from ocfkit.linux import process, realtime
 from ocfkit.linux.blockdev import BlockDevice
@@ -89,7 +90,9 @@ class Daemon:
         """Return after a clean stop; raises HoldError."""
         holding = self._holding
         with self._opened() as device:
+            asked = now().boot
             lock = self._lock_on(device)
+            self._warn_of_slowness(now().boot - asked)
             before = self._before()
             missing = _ready()
             guard = self._armed(before)
@@ -119,6 +122,15 @@ class Daemon:
             raise HoldError(FAILED, str(error)) from error
         except OSError as error:
             raise HoldError(FAILED, told(error)) from error
+
+    def _warn_of_slowness(self, took: int) -> None:
+        """A read took so long; four transfers have to fit into collision_timeout."""
+        timing = self._holding.timing
+        if took > timing.io:
+            self._log.warning(
+                f"a read of {self._holding.device} took {took / SECOND:.2f} s: collision_timeout "
+                f"({seconds(timing.collision)}) should be much longer than a read and a write"
+            )
 
     def _before(self) -> Status | None:
         """What the keeper before us has left; raises HoldError where it is still there.

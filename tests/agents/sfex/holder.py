@@ -1,7 +1,7 @@
 """`ocfkit sfex hold` with a guard that fences nothing and writes down what it is told.
 
-python -m tests.agents.sfex.holder NOTES [SECTOR] -- ARGUMENTS: a SECTOR lets a plain file stand for
-a device.
+python -m tests.agents.sfex.holder NOTES [SECTOR [SLOW]] -- ARGUMENTS: a SECTOR lets a plain file
+stand for a device, which may be so many seconds SLOW when it is opened.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import functools
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ocfkit.__main__ import main
 from ocfkit.agents.sfex import hold, status
+from ocfkit.agents.sfex.store import Store
 from ocfkit.linux import process
 from ocfkit.linux.blockdev import BlockDevice
 
@@ -21,7 +23,7 @@ _PROGRAM = """\
 import sys
 sys.path.append({root!r})
 from tests.agents.sfex.holder import keep
-keep({notes!r}, {sector})
+keep({notes!r}, {sector}, {slow})
 """
 
 
@@ -52,20 +54,22 @@ class Notes:
         os.write(self._file, f"{now} {os.getpid()} {what}\n".encode())
 
 
-def program(notes: str, sector: int = 0) -> str:
+def program(notes: str, sector: int = 0, slow: float = 0.0) -> str:
     """What an interpreter runs for a keeper."""
-    return _PROGRAM.format(root=str(Path(__file__).parents[3]), notes=notes, sector=sector)
+    root = str(Path(__file__).parents[3])
+    return _PROGRAM.format(root=root, notes=notes, sector=sector, slow=slow)
 
 
 def run(argv: list[str]) -> int:
     """The command, which starts `keep` for a keeper."""
     place, *rest = argv
-    sector, words = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
-    setattr(hold, "_PROGRAM", program(place, int(sector[0]) if sector else 0))  # noqa: B010
+    before, words = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
+    sector, slow = [*before, "0", "0"][:2]
+    setattr(hold, "_PROGRAM", program(place, int(sector), float(slow)))  # noqa: B010
     return main(["sfex", "hold", *words])
 
 
-def keep(notes: str, sector: int) -> None:
+def keep(notes: str, sector: int, slow: float) -> None:
     """The keeper's process."""
     from ocfkit.agents.sfex import daemon
     from ocfkit.agents.sfex.__main__ import entry
@@ -76,7 +80,17 @@ def keep(notes: str, sector: int) -> None:
     setattr(daemon, "armed", armed)  # noqa: B010
     if sector:
         setattr(daemon, "BlockDevice", functools.partial(BlockDevice, sector=sector))  # noqa: B010
+    if slow:
+        setattr(daemon, "Store", _slow(slow))  # noqa: B010
     entry()
+
+
+def _slow(seconds: float) -> Callable[[BlockDevice, int], Store]:
+    def opened(device: BlockDevice, index: int) -> Store:
+        time.sleep(seconds)
+        return Store(device, index)
+
+    return opened
 
 
 if __name__ == "__main__":

@@ -47,11 +47,13 @@ class Process:
         self.disk = disk
         self.folder = folder
         self.notes = folder / "notes"
+        self.slow = 0.0
+        """Seconds that its first read takes."""
 
     def argv(self, *words: str, device: str = "") -> list[str]:
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
         code += "from tests.agents.sfex.holder import run; sys.exit(run(sys.argv[1:]))"
-        call = [sys.executable, "-IB", "-c", code, str(self.notes), "512", "--"]
+        call = [sys.executable, "-IB", "-c", code, str(self.notes), "512", str(self.slow), "--"]
         return [*call, "-c", "1", "-t", "5", "-m", "1", "-n", "a", *words, device or self.disk]
 
     @property
@@ -170,6 +172,30 @@ class TestHold:
         sentence = "ocfkit: the lock is held by 'b', which has just written it\n"
         assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
         assert process.status().state == "refused"
+
+    def test_of_a_name_that_another_node_has_is_refused(
+        self, process: Process, lock: Store
+    ) -> None:
+        """The C daemon takes it for its own, and two hold it."""
+        assert process.run("-r", "one").returncode == 0
+        done = process.run("-r", "two")
+        assert done.returncode == 2
+        assert done.stderr == "ocfkit: the lock is held by 'a', which has just written it\n"
+        assert lock.read().locked
+
+    def test_that_is_called_twice_is_refused(self, process: Process) -> None:
+        assert process.run().returncode == 0
+        done = process.run()
+        assert done.returncode == 1
+        assert done.stderr == f"ocfkit: process {process.pid()} keeps the lock already\n"
+
+    def test_warns_of_a_disk_that_is_slow(self, process: Process, lock: Store) -> None:
+        process.slow = 0.3
+        done = process.run()
+        assert done.returncode == 0
+        assert "disk took 0.3" in done.stderr
+        assert "collision_timeout (1 s) should be much longer" in done.stderr
+        assert lock.read().locked
 
     @pytest.mark.parametrize("words", [(), ("--foreground",)])
     def test_ends_as_the_c_daemon_when_there_is_no_such_lock(
