@@ -280,6 +280,7 @@ class _Teller:
 
 def _ready() -> list[str]:
     """Make this process one that is not late; return a sentence for each thing that is refused."""
+    realtime.be_spared("sfex-keeper")
     missing: list[str] = []
     for what, how in (
         ("the keeper's memory is not locked", realtime.lock_memory),

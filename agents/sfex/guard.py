@@ -15,7 +15,7 @@ from ocfkit.agents.sfex.means import (
     watchdog_timeout,
 )
 from ocfkit.errors import told
-from ocfkit.linux import process
+from ocfkit.linux import process, realtime
 from ocfkit.linux.timerfd import Timer
 
 TYPE_CHECKING = False  # as typing's, which every agent would pay for
@@ -224,7 +224,7 @@ class Guard:
         try:
             self._let_go_of_files(timer.descriptor, keeper, answers)
             missing = guardian.settle()
-            guardian.be_spared()
+            realtime.be_spared("sfex-guardian")
             watch = guardian.Guardian(
                 self.lifeline,
                 self._means,

@@ -197,24 +197,6 @@ def settle() -> list[str]:
     return missing
 
 
-def be_spared() -> None:
-    """Name it for who looks, and be the last whom the kernel kills for memory (proc(5)).
-
-    Both are wishes: a container may not, and mostly has the memory.
-    """
-    for name, text in (("comm", b"sfex-guardian"), ("oom_score_adj", b"-1000")):
-        try:
-            descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            os.write(descriptor, text)
-        except OSError:
-            pass
-        finally:
-            os.close(descriptor)
-
-
 def _run_before_the_keeper() -> None:
     os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
 

@@ -29,13 +29,13 @@ else:
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What tells a keeper to release the lock and end."""
 
-_PROGRAM = f"""\
-import sys
-sys.dont_write_bytecode = True
-sys.path.append({os.path.dirname(os.path.dirname(ocfkit.__file__))!r})
-from ocfkit.agents.sfex.__main__ import entry
-entry()
-"""
+_ROOT = os.path.dirname(os.path.dirname(ocfkit.__file__))
+
+_PROGRAM = (
+    f"import sys; sys.path.append({_ROOT!r}); "
+    "from ocfkit.agents.sfex.__main__ import entry; entry()"
+)
+"""On one line, for who looks at a list of processes."""
 
 
 class HoldError(Exception):
