@@ -86,6 +86,19 @@ class Record:
         finally:
             os.close(descriptor)
 
+    def overwrite(self, text: str) -> None:
+        """Replace what is in it where there is no room for another file; raises OSError.
+
+        It is there already, and whoever reads it in this moment may get a part of both.
+        """
+        data = text.encode("utf-8", "surrogateescape")
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.write(descriptor, data)
+            os.ftruncate(descriptor, len(data))
+        finally:
+            os.close(descriptor)
+
     def remove(self) -> None:
         """Remove it if it is there; raises OSError."""
         if self.exists() is False:

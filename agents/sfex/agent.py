@@ -21,7 +21,7 @@ from ocfkit import (
 from ocfkit.agents.sfex import hold
 from ocfkit.agents.sfex.guardian import boot
 from ocfkit.agents.sfex.layout import FormatError, shown
-from ocfkit.agents.sfex.status import Status
+from ocfkit.agents.sfex.status import Guardian, Status
 from ocfkit.agents.sfex.timing import SECOND, Timing, seconds
 from ocfkit.errors import told
 from ocfkit.linux import process
@@ -29,6 +29,8 @@ from ocfkit.linux import process
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+
+    from ocfkit.linux.process import Identity
 else:
     import _signal as signal
 
@@ -37,6 +39,12 @@ _AGAIN = 0.1
 
 _SLACK = 15 * SECOND
 """What a start needs besides the timeouts, on a slow disk (README of the C tools)."""
+
+_STUCK = process.STOPPED + process.UNINTERRUPTIBLE
+"""States in which a keeper does not give up by itself when nobody waits for it any more."""
+
+_TRIES = 5
+"""Looks at a record that is none."""
 
 _TO_GO_HOME = 2.0
 """Seconds for a guardian that was told that nothing needs the lock any more."""
@@ -101,51 +109,53 @@ class Sfex(Agent):
     @action
     def stop(self) -> None:
         status = self._status()
-        if status is None:
-            return
-        keeper = status.process
-        if keeper.send(signal.SIGTERM):
+        keeper = self._unrecorded() if status is None else status.process
+        if keeper is not None and keeper.send(signal.SIGTERM):
             keeper.send(signal.SIGCONT)
             self.doing(f"waiting for the end of the keeper, process {keeper.pid}")
             if not keeper.wait(self.deadline.left()):
                 return
-        self._clear_away(self._status() or status)
+        self._clear_away(self._status())
 
     def escalate(self) -> None:
         status = self._status()
-        if status is None:
-            return
-        keeper = status.process
-        if keeper.send(signal.SIGKILL) and not keeper.wait(self.deadline.left()):
+        keeper = self._unrecorded() if status is None else status.process
+        is_told = keeper is not None and keeper.send(signal.SIGKILL)
+        if keeper is not None and is_told and not keeper.wait(self.deadline.left()):
             # What it is writing may yet arrive, and harm whoever has the lock by then.
             raise ActionError(
                 f"the keeper, process {keeper.pid}, hangs in the kernel, where nothing ends it: "
                 f"{self.device} does not answer"
             )
-        self._clear_away(status)
+        self._clear_away(self._status())
 
     @action(timeout="10s", interval="10s")
     def monitor(self) -> State:
         status = self._status()
-        if status is None or status.state in ("stopped", "refused", "failed"):
+        if status is None:
+            if (keeper := self._unrecorded()) is not None:
+                raise ActionError(
+                    f"process {keeper.pid} keeps {self._lock}, and its record is gone"
+                )
+            return STOPPED
+        if status.state in ("stopped", "refused", "failed"):
             return STOPPED
         if status.state == "lost":
             raise ActionError(f"{self._lock} was lost: {status.why}")
         stat = status.process.stat()
-        if status.state == "waiting" and (stat is not None or not _is_guarded(status)):
-            return STOPPED
+        if status.state == "waiting":
+            if stat is not None and stat.state in _STUCK:
+                raise ActionError(f"{_keeper(status, stat)} waits for {self._lock}")
+            if stat is not None or not _guards(status):
+                return STOPPED
         if stat is None:
-            left = _roughly(max(0, status.deadline - boot()))
-            raise ActionError(
-                f"the keeper, process {status.process.pid}, has died: unless this is stopped "
-                f"before, the node is fenced in {left}"
-            )
+            raise ActionError(_orphaned(status))
         self._require_lease(status, stat)
         return RUNNING
 
     def remains(self) -> bool:
         status = self._status()
-        return status is not None and (status.process.stat() is not None or _is_guarded(status))
+        return status is not None and (status.process.stat() is not None or bool(_guards(status)))
 
     # --- what has to be right ---------------------------------------------------------------------
 
@@ -161,6 +171,8 @@ class Sfex(Agent):
             self._timing()
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
+        if self.environment.clone_number is not None:
+            raise ConfigurationError("a lock has one owner: it cannot be cloned")
 
     def validate_host(self) -> None:
         from ocfkit.agents.sfex.store import MismatchError, Store
@@ -212,46 +224,83 @@ class Sfex(Agent):
         )
 
     def _status(self) -> Status | None:
-        """What the keeper says, if it is one of this boot."""
-        status = Status.decode(hold.status_of(self.environment).read())
-        return None if status is None or status.process.boot != process.boot() else status
+        """What the keeper says, if it is one of this boot.
 
-    def _clear_away(self, status: Status) -> None:
+        Raises ActionError for a record that cannot be used: what there is nobody knows.
+        """
+        file = hold.status_of(self.environment)
+        for _ in range(_TRIES):
+            text = file.read()
+            status = Status.decode(text)
+            if status is not None:
+                return status if status.process.boot == process.boot() else None
+            if not text:
+                if file.exists() is None:
+                    raise ActionError(f"others may write where {file.path} is: it proves nothing")
+                return None
+            self.deadline.sleep(0.01)  # it is just being overwritten
+        raise ActionError(f"{file.path} is no record of a keeper")
+
+    def _unrecorded(self) -> Identity | None:
+        """The keeper of this resource on this node, where no record names it.
+
+        It has locked the sector, which a keeper of another resource may have done as well.
+        """
+        from ocfkit.linux.blockdev import BlockDevice  # in a probe, not in a monitor
+
+        try:
+            with BlockDevice(self.device) as device:
+                pid = device.locker(self.index)
+            if pid <= 0:
+                return None
+            keeper = process.identify(pid)
+            words = process.command_line(pid)
+        except OSError:  # no such device; or it has just ended
+            return None
+        return keeper if hold.resource_in(words) == self.instance else None
+
+    def _clear_away(self, status: Status | None) -> None:
         """After the keeper: nothing needs the lock any more, so nobody has to guard it."""
+        if status is None:
+            return
         if status.state == "failed":
             self.log.warning(status.why)
-        if status.guardian is not None:
+        for each in _guards(status):
             from ocfkit.agents.sfex.guard import send_home  # where something is stopped
 
-            if not send_home(status.guardian, self.deadline.within(_TO_GO_HOME).left()):
-                raise ActionError(f"the guardian, process {status.guardian.process.pid}, stays")
+            if not send_home(each, self.deadline.within(_TO_GO_HOME).left()):
+                raise ActionError(f"the guardian, process {each.process.pid}, stays")
         file = hold.status_of(self.environment)
-        if status.state != "holding":
-            file.remove()
-            return
-        # The lock is not given back, so a start on this node inherits what is left of the lease:
-        # else it would have to wait for lock_timeout, as all others.
-        file.write(status.stopped("the keeper was killed").encode())
+        if status.state == "holding":
+            # The lock is not given back, so a start on this node inherits what is left of the
+            # lease: else it would have to wait for lock_timeout, as all others.
+            why = "the keeper was killed"
+            try:
+                file.write(status.becoming("stopped", why, lease=status.lease).encode())
+            except OSError as error:
+                self.log.warning(f"the next start will have to wait: {told(error)}")
+            else:
+                return
+        file.remove()
 
     def _require_lease(self, status: Status, stat: process.Stat) -> None:
         """Raise ActionError when the lock is not ours, DegradedError when it soon may not be."""
-        suspended = ", which is suspended" if stat.state in process.STOPPED else ""
-        keeper = f"the keeper, process {status.process.pid}{suspended},"
+        keeper = _keeper(status, stat)
         age = boot() - status.renewed
         left = status.deadline - boot()
         if left <= 0:
             raise ActionError(f"{keeper} has not renewed {self._lock} for {_roughly(age)}")
-        self._require_own_name()
+        self._require_name(status.name)
         if age > 2 * self._timing().interval:
             raise DegradedError(
                 f"{keeper} has not renewed {self._lock} for {_roughly(age)}: "
                 f"this node is fenced in {_roughly(left)}"
             )
-        if not _is_guarded(status):
-            raise DegradedError("the guardian has died; the next renewal makes another")
+        if not _guards(status):
+            raise DegradedError("the guardian has died; the keeper will have another in a moment")
 
-    def _require_own_name(self) -> None:
-        """Raise ActionError when another name stands on the disk, and stays there.
+    def _require_name(self, name: bytes) -> None:
+        """Raise ActionError when another one stands on the disk, and stays there.
 
         For a moment one may: a claim that came too late is written over by the keeper.
         """
@@ -261,17 +310,36 @@ class Sfex(Agent):
         patience = half.within(self.collision_timeout + 1.0)
         while True:
             record = glance(self.device, self.index, half)
-            if record.locked and record.name == os.fsencode(os.uname().nodename):
+            if record.locked and record.name == name:
                 return
             if patience.over():
-                name = shown(record.name)
-                what = f"held by {name!r}" if record.locked else f"free, by {name!r}"
+                who = repr(shown(record.name))
+                what = f"held by {who}" if record.locked else f"free, by {who}"
                 raise ActionError(f"on the disk {self._lock} is {what}")
             patience.sleep(_AGAIN)
 
 
-def _is_guarded(status: Status) -> bool:
-    return status.guardian is not None and status.guardian.process.stat() is not None
+def _keeper(status: Status, stat: process.Stat) -> str:
+    how = ", which is suspended" if stat.state in process.STOPPED else ""
+    if stat.state == process.UNINTERRUPTIBLE:
+        how = ", which waits in the kernel"
+    return f"the keeper, process {status.process.pid}{how},"
+
+
+def _orphaned(status: Status) -> str:
+    """What it means that the keeper has died."""
+    keeper = f"the keeper, process {status.process.pid},"
+    left = status.deadline - boot()
+    if _guards(status):
+        when = f"in {_roughly(left)}" if left > 0 else "now"
+        return f"{keeper} has died: unless this is stopped before, the node is fenced {when}"
+    since = f"is over in {_roughly(left)}" if left > 0 else f"is over since {_roughly(-left)}"
+    return f"{keeper} and its guardian have died: nothing ends this node, and the lease {since}"
+
+
+def _guards(status: Status) -> list[Guardian]:
+    """The guardians that live."""
+    return [each for each in status.guardians if each.process.stat() is not None]
 
 
 def _roughly(time: int) -> str:

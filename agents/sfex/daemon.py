@@ -10,15 +10,14 @@ import errno
 import os
 
 from ocfkit.agents.sfex.guard import armed
-from ocfkit.agents.sfex.hold import STOPPING, HoldError, status_of
+from ocfkit.agents.sfex.hold import STOPPING, HoldError, fill_standard_streams, status_of
 from ocfkit.agents.sfex.keeper import Keeper, Signals, now
 from ocfkit.agents.sfex.layout import FormatError
 from ocfkit.agents.sfex.lease import Protocol
-from ocfkit.agents.sfex.lifeline import Lifeline
 from ocfkit.agents.sfex.means import UnguardedError
 from ocfkit.agents.sfex.messages import FAILED, TAKEN, Lease
-from ocfkit.agents.sfex.record import Record
-from ocfkit.agents.sfex.status import Status
+from ocfkit.agents.sfex.record import COUNTS, Record
+from ocfkit.agents.sfex.status import NO_LEASE, Status
 from ocfkit.agents.sfex.store import MismatchError, Store
 from ocfkit.agents.sfex.timing import SECOND, seconds
 from ocfkit.errors import told
@@ -53,6 +52,8 @@ def run(holding: Holding, pipes: Sequence[int], environment: Environment) -> int
     `pipes`: one that ends when the caller does, and one that takes our answer for him; none where
     there is no such caller.
     """
+    fill_standard_streams()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would bury a guardian unseen
     caller = Caller(*pipes) if pipes else None
     if caller is not None:
         caller.let_go_of_files()
@@ -65,6 +66,7 @@ def run(holding: Holding, pipes: Sequence[int], environment: Environment) -> int
         code, sentence = error.exit_code, str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, it gets a sentence
         code, sentence = FAILED, f"{type(error).__name__}: {error}"
+        Log(environment, "sfex").error(f"the keeper ends: {sentence}")
     else:
         return TAKEN
     if caller is None:
@@ -93,6 +95,7 @@ class Daemon:
             asked = now().boot
             lock = self._lock_on(device)
             self._warn_of_slowness(now().boot - asked)
+            self._require_alone(device)
             before = self._before()
             missing = _ready()
             guard = self._armed(before)
@@ -100,8 +103,7 @@ class Daemon:
                 self._log.info(sentence)
             for sentence in (*missing, *guard.missing):
                 self._log.warning(sentence)
-            lease = holding.timing.lease
-            teller = _Teller(self._file, self._log, guard, lease=lease, taken=self._has_it)
+            teller = _Teller(self._file, self._log, holding, guard, taken=self._has_it)
             rules = Protocol(holding.timing, os.fsencode(holding.name))
             keeper = Keeper(rules, lock, guard=guard, orders=self._orders, tell=teller)
             code = keeper.run(self._inherited(before))
@@ -132,33 +134,37 @@ class Daemon:
                 f"({seconds(timing.collision)}) should be much longer than a read and a write"
             )
 
-    def _before(self) -> Status | None:
-        """What the keeper before us has left; raises HoldError where it is still there.
+    def _require_alone(self, device: BlockDevice) -> None:
+        """Let there be no other keeper of this lock on this node; raises HoldError.
 
         Two of one name would each take the other's record for its own. One that was killed and
         waits for a disk may write yet, and its write is under way whatever becomes of it.
         """
         try:
-            before = Status.decode(self._file.read())
+            device.lock(self._holding.index)
+        except (BlockingIOError, PermissionError) as error:
+            who = _named(device.locker(self._holding.index))
+            raise HoldError(FAILED, f"{who} keeps the lock already") from error
+
+    def _before(self) -> Status | None:
+        """What the keeper before us has left."""
+        try:
+            return Status.decode(self._file.read())
         except OSError as error:
             raise HoldError(FAILED, f"the record of the last keeper: {told(error)}") from error
-        stat = None if before is None else before.process.stat()
-        if before is not None and stat is not None:
-            hangs = ", and hangs in the kernel" if stat.state == process.UNINTERRUPTIBLE else ""
-            raise HoldError(FAILED, f"process {before.process.pid} keeps the lock already{hangs}")
-        return before
 
     def _inherited(self, before: Status | None) -> Lease | None:
         """The lease that the keeper before us held when it died, if it was in this boot.
 
         One that has ended in order has left none: its deadline is 0.
         """
+        holding = self._holding
         if before is None or before.process.boot != process.boot():
             return None
-        if now().boot >= before.deadline:
+        same = before.name == os.fsencode(holding.name) and before.lock == holding.place
+        if not same or before.process.stat() is not None or now().boot >= before.deadline:
             return None
-        name = os.fsencode(self._holding.name)
-        return Lease(Record(True, before.count % 1000, name), before.renewed)
+        return Lease(Record(True, before.count % COUNTS, before.name), before.renewed)
 
     def _armed(self, before: Status | None) -> Guard:
         holding = self._holding
@@ -168,7 +174,7 @@ class Daemon:
                 mode=holding.mode,
                 watchdog=holding.watchdog,
                 tells=_critical(),
-                predecessor=_lifeline(before),
+                predecessors=() if before is None else before.guardians,
             )
         except (UnguardedError, OSError) as error:
             why = told(error) if isinstance(error, OSError) else str(error)
@@ -228,45 +234,44 @@ class _Teller:
     """Writes the status record each time, and to the log what no caller is told."""
 
     def __init__(
-        self, file: File, log: Log, guard: Guard, *, lease: int, taken: Callable[[], bool]
+        self, file: File, log: Log, holding: Holding, guard: Guard, *, taken: Callable[[], bool]
     ) -> None:
-        """`lease` is Timing.lease; `taken` tells the caller, and whether he has gone home."""
+        """`taken` tells the caller that it has the lock, and us whether he has gone home."""
         self._file = file
         self._log = log
+        self._lease = holding.timing.lease
         self._guard = guard
-        self._lease = lease
         self._taken = taken
         self._alone = False
-        self._process = process.identify(os.getpid())
-        self._state: State | None = None
+        me, name = process.identify(os.getpid()), os.fsencode(holding.name)
+        self._status = Status("waiting", me, lock=holding.place, name=name)
+        self._told = ""
         self.why = ""
 
     def __call__(self, state: State, *, why: str = "", held: Hold | None = None) -> None:
         self.why = why
-        text = self._status(state, held).encode()
-        if state == self._state:
-            self._renew(text)
-            return
-        try:
-            self._file.write(text)
-        except OSError as error:  # the lock is not kept by a record
-            self._log.warning(f"no status record: {told(error)}")
-        self._state = state
-        self._has_become(state)
+        lease = NO_LEASE
+        if held is not None:
+            lease = (held.deadline - self._lease, held.deadline, held.record.count)
+        now = self._status.becoming(state, why, guardians=self._guard.where, lease=lease)
+        self._write(now.encode())
+        if state != self._told:
+            self._told = state
+            self._has_become(state)
 
-    def _status(self, state: State, held: Hold | None) -> Status:
-        guardian = self._guard.where
-        if held is None:
-            return Status(state, self._process, guardian=guardian, why=self.why)
-        renewed, deadline = held.deadline - self._lease, held.deadline
-        times = {"renewed": renewed, "deadline": deadline, "count": held.record.count}
-        return Status(state, self._process, guardian=guardian, why=self.why, **times)
-
-    def _renew(self, text: str) -> None:
-        try:
-            self._file.rewrite(text)
-        except OSError:  # it grows old, and whoever reads it sees that
+    def _write(self, text: str) -> None:
+        if not self._told:
+            try:
+                self._file.write(text)
+            except OSError as error:  # who stops the service would not find us
+                raise HoldError(FAILED, f"no status record: {told(error)}") from error
             return
+        for way in (self._file.rewrite, self._file.overwrite, self._file.write):
+            try:
+                way(text)
+            except OSError:  # no room, or no folder: then the next way
+                continue
+            return  # else it grows old, and whoever reads it sees that
 
     def _has_become(self, state: State) -> None:
         if state == "holding":
@@ -293,12 +298,14 @@ def _ready() -> list[str]:
     return missing
 
 
-def _lifeline(before: Status | None) -> Lifeline | None:
-    """That of the guardian whose keeper has died."""
-    guardian = None if before is None else before.guardian
-    if guardian is None or guardian.process.stat() is None:
-        return None
-    return Lifeline.inherited(guardian.process.pid, guardian.page, guardian.rings)
+def _named(pid: int) -> str:
+    """Who keeps a lock on this machine."""
+    try:
+        stat = process.stat(pid)
+    except OSError:  # of another pid namespace; or it has just ended
+        return "another process of this machine"
+    hangs = ", which hangs in the kernel," if stat.state == process.UNINTERRUPTIBLE else ""
+    return f"process {pid}{hangs}"
 
 
 def _critical() -> int:

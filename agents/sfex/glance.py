@@ -32,20 +32,15 @@ def glance(device: str, index: int, deadline: Deadline) -> Record:
     Raises DegradedError where it does not answer in time, or not at all: its holder may well have
     some time left. Raises ActionError where there is no such lock.
     """
-    hears, says = os.pipe2(os.O_CLOEXEC)
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # ignored, it would bury the child, and free its pid
     try:
-        pid = os.fork()
-        if pid == 0:
-            _read_and_exit(device, index, says)
-    finally:
-        os.close(says)
-    try:
-        said = _said(hears, deadline)
-    finally:
-        os.close(hears)
-        os.kill(pid, signal.SIGKILL)
-        if not os.waitpid(pid, os.WNOHANG)[0]:
-            _wait_a_moment(pid)
+        said = _said_by_child(device, index, deadline)
+    except (
+        OSError
+    ) as error:  # the node has no process or no file left, which says nothing of the disk
+        raise DegradedError(f"{device} was not read: {told(error)}") from error
     kind, text = said[:1], said[1:]
     if kind == _READ:
         return decode(text)
@@ -54,6 +49,26 @@ def glance(device: str, index: int, deadline: Deadline) -> Record:
     if kind == _NONE:
         raise ActionError(text.decode())
     raise DegradedError(f"{device} has not answered a read in time")
+
+
+def _said_by_child(device: str, index: int, deadline: Deadline) -> bytes:
+    hears, says = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _read_and_exit(device, index, says)
+    except OSError:
+        os.close(hears)
+        raise
+    finally:
+        os.close(says)
+    try:
+        return _said(hears, deadline)
+    finally:
+        os.close(hears)
+        os.kill(pid, signal.SIGKILL)
+        if not os.waitpid(pid, os.WNOHANG)[0]:
+            _wait_a_moment(pid)
 
 
 def _read_and_exit(device: str, index: int, says: int) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 from ocfkit.agents.sfex import guardian, status
 from ocfkit.agents.sfex.lifeline import AT_ONCE, Lifeline
@@ -14,6 +15,7 @@ from ocfkit.agents.sfex.means import (
     Watchdog,
     watchdog_timeout,
 )
+from ocfkit.agents.sfex.timing import SECOND
 from ocfkit.errors import told
 from ocfkit.linux import process, realtime
 from ocfkit.linux.timerfd import Timer
@@ -21,6 +23,7 @@ from ocfkit.linux.timerfd import Timer
 TYPE_CHECKING = False  # as typing's, which every agent would pay for
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Sequence
     from typing import Final, NoReturn
 
     from ocfkit.agents.sfex.means import Mode
@@ -33,6 +36,9 @@ _FILES = 1 << 20
 
 _READY = b"+"
 
+_TO_SETTLE = 2 * SECOND
+"""Time in which a guardian has to be ready; it takes some milliseconds."""
+
 
 def armed(
     timing: Timing,
@@ -41,7 +47,7 @@ def armed(
     watchdog: str = "",
     sysrq: str = SYSRQ,
     tells: int = -1,
-    predecessor: Lifeline | None = None,
+    predecessors: Sequence[status.Guardian] = (),
 ) -> Guard:
     """A guard with all means of this node, as `Guard`; the watchdog only where a path is given.
 
@@ -56,7 +62,7 @@ def armed(
         watchdog=(lambda: Watchdog(watchdog, timeout)) if watchdog else None,
     )
     fencing = timing.fencing
-    return Guard(means, mode=mode, fencing=fencing, tells=tells, predecessor=predecessor)
+    return Guard(means, mode=mode, fencing=fencing, tells=tells, predecessors=predecessors)
 
 
 def send_home(where: status.Guardian, within: float) -> bool:
@@ -65,42 +71,49 @@ def send_home(where: status.Guardian, within: float) -> bool:
     Whether it has gone `within` so many seconds, True also where it was not there any more; raises
     OSError where it cannot be reached.
     """
-    if where.process.stat() is None:
+    lifeline = _lifeline(where)
+    if lifeline is None:
         return True
     try:
-        lifeline = Lifeline.inherited(where.process.pid, where.page, where.rings)
-    except OSError:
-        if where.process.stat() is None:
-            return True
-        raise
-    try:
         lifeline.release()
+        where.process.send(signal.SIGCONT)  # whoever has stopped it
         return where.process.wait(within)
     finally:
         lifeline.close()
+
+
+def _lifeline(where: status.Guardian) -> Lifeline | None:
+    """That of a guardian, None when it is gone; raises OSError where it cannot be reached."""
+    if where.process.stat() is None:
+        return None
+    try:
+        return Lifeline.inherited(where.process.pid, where.page, where.rings)
+    except OSError:
+        if where.process.stat() is None:
+            return None
+        raise
 
 
 class Guard:
     """A guardian that runs, as a keeper sees it (keeper.Guard)."""
 
     __slots__ = (
+        "_deadline",
         "_fencing",
         "_means",
         "_mode",
         "_pidfd",
-        "_predecessor",
+        "_predecessors",
         "_tells",
+        "_where",
         "lifeline",
         "missing",
         "pid",
-        "where",
     )
 
     pid: int
     """Of the guardian."""
     lifeline: Final[Lifeline]
-    where: status.Guardian
-    """How a successor of ours, or who stops the service, can reach it."""
     missing: tuple[str, ...]
     """What it has not got, in sentences."""
 
@@ -111,24 +124,28 @@ class Guard:
         mode: Mode,
         fencing: int,
         tells: int = -1,
-        predecessor: Lifeline | None = None,
+        predecessors: Sequence[status.Guardian] = (),
     ) -> None:
         """Start it; raises UnguardedError, or OSError, and then nothing runs or is open.
 
         The calling process is the keeper; it must have one thread. `fencing` is Timing.fencing,
-        `tells` as in guardian.Guardian. `advise` starts without what is missing. `predecessor`
-        leads to the guardian of a keeper that has died: the first deadline sends it home.
+        `tells` as in guardian.Guardian. `advise` starts without what is missing. `predecessors`
+        are the guardians of keepers that have died: the first deadline sends them home.
         """
         self._means = means
         self._mode = mode
         self._fencing = fencing
         self._tells = tells
-        self._predecessor = predecessor
         self._pidfd: int | None = None
+        self._where: status.Guardian | None = None
+        self._deadline = 0
         try:
             means.require(mode)
+            self._predecessors = [
+                (each, line) for each in predecessors if (line := _lifeline(each)) is not None
+            ]
             self.lifeline = Lifeline.made()
-            self._start()
+            self._start(guardian.boot() + _TO_SETTLE)
             if means.lack:
                 self.missing = (means.lack, *self.missing)
         except BaseException:
@@ -138,22 +155,41 @@ class Guard:
     def deadline(self, boot: int) -> None:
         """Fence at this boot time, and not at the one that was told before.
 
-        It is in the lifeline when this returns, and somebody is there who looks: a guardian that
-        was killed has a successor. Where there can be none, `enforce` fences; in `advise` the
-        keeper goes on alone, and the next deadline is another attempt.
+        It is in the lifeline when this returns, and somebody is there who looks; see `stay`.
         """
         self.lifeline.hold(boot)
-        if self._predecessor is not None:
-            self._predecessor.release()
-            self._predecessor = None
-        if self.is_there():
+        self._deadline = boot
+        self.stay()
+        for _, line in self._predecessors:
+            line.release()
+            line.close()
+        self._predecessors = []
+
+    def stay(self) -> None:
+        """See to it that somebody guards the deadline: a guardian that was killed has a successor.
+
+        Where there can be none, `enforce` fences, and raises UnguardedError when that has had no
+        effect; in `advise` the keeper goes on alone, and the next call is another attempt.
+        """
+        if not self._deadline:
             return
         try:
-            self._start()
-        except (OSError, UnguardedError) as error:
-            self.missing = (f"the guardian has died, and there is no other ({_why(error)})",)
+            if not self.is_there():
+                self._start(min(self._deadline, guardian.boot() + _TO_SETTLE))
+        except Exception as error:  # whatever it is, nobody is there
+            why = f"the guardian has died, and there is no other ({_why(error)})"
+            if self.missing != (why,):
+                guardian.say(self._tells, why)
+            self.missing = (why,)
             if self._mode == "enforce":
-                self.fence(self.missing[0])
+                self.fence(why)
+                raise UnguardedError(why) from error
+
+    @property
+    def where(self) -> tuple[status.Guardian, ...]:
+        """How a successor, or who stops the service, can reach it, and those before it."""
+        own = () if self._where is None else (self._where,)
+        return (*own, *(each for each, _ in self._predecessors))
 
     def is_there(self) -> bool:
         """Whether the guardian lives; it may be stopped."""
@@ -186,7 +222,7 @@ class Guard:
         """A sentence for each means that works, and for each that does not."""
         return self._means.report()
 
-    def _start(self) -> None:
+    def _start(self, until: int) -> None:
         answer, answers = os.pipe2(os.O_CLOEXEC)
         keeper = os.pidfd_open(os.getpid())
         timer = Timer()
@@ -202,21 +238,33 @@ class Guard:
                 os.close(each)
         self._pidfd = os.pidfd_open(self.pid)
         try:
-            text = _all_of(answer)
+            text = _all_of(answer, until)
         finally:
             os.close(answer)
         self.missing = tuple(text[1:].decode(errors="replace").splitlines())
         if not text.startswith(_READY):
-            self._bury()
+            self._kill()
             raise UnguardedError("; ".join(self.missing) or "the guardian has died at its start")
         itself = process.identify(self.pid)
-        self.where = status.Guardian(itself, self.lifeline.page, self.lifeline.rings)
+        self._where = status.Guardian(itself, self.lifeline.page, self.lifeline.rings)
+
+    def _kill(self) -> None:
+        if self._pidfd is not None:
+            try:  # noqa: SIM105 - contextlib is 3 ms
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:  # it has ended by itself
+                pass
+            self._bury()
 
     def _bury(self) -> None:
         if self._pidfd is not None:
-            os.waitpid(self.pid, 0)
+            try:  # noqa: SIM105 - contextlib is 3 ms
+                os.waitpid(self.pid, 0)
+            except ChildProcessError:  # whose parent does not want to know
+                pass
             os.close(self._pidfd)
             self._pidfd = None
+            self._where = None
 
     def _guard(self, timer: Timer, keeper: int, answers: int) -> NoReturn:
         """The life of the child."""
@@ -234,8 +282,7 @@ class Guard:
                 tells=self._tells,
             ).watch
             refused = self._mode == "enforce" and bool(missing)
-            os.write(answers, (b"-" if refused else _READY) + "\n".join(missing).encode())
-            os.close(answers)
+            _answer(answers, (b"-" if refused else _READY) + "\n".join(missing).encode())
             code = guardian.HOME if refused else watch()
         except BaseException as error:  # noqa: BLE001 - the next deadline makes another guardian
             guardian.say(self._tells, f"the guardian has died: {type(error).__name__}: {error}")
@@ -260,9 +307,22 @@ class Guard:
         os.closerange(first, _FILES)
 
 
-def _all_of(descriptor: int) -> bytes:
+def _answer(answers: int, text: bytes) -> None:
+    try:  # noqa: SIM105 - contextlib is 3 ms
+        os.write(answers, text)
+    except OSError:  # the keeper has died meanwhile: then it is needed all the more
+        pass
+    os.close(answers)
+
+
+def _all_of(descriptor: int, until: int) -> bytes:
+    """What comes to its end, or by this boot time."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
     chunks: list[bytes] = []
-    while chunk := os.read(descriptor, 4096):
+    while poll.poll(max(0, until - guardian.boot()) // 1_000_000):
+        if not (chunk := os.read(descriptor, 4096)):
+            break
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -11,6 +11,7 @@ import sys
 import ocfkit
 from ocfkit.agents.sfex.layout import LONGEST_NAME
 from ocfkit.agents.sfex.messages import FAILED, TAKEN
+from ocfkit.agents.sfex.status import place
 from ocfkit.agents.sfex.timing import SECOND, Timing
 from ocfkit.programs import ENVIRONMENT
 
@@ -80,6 +81,11 @@ class Holding:
         self.mode: Mode = mode
         self.watchdog = watchdog
 
+    @property
+    def place(self) -> str:
+        """Which lock of which device; raises OSError where there is no such device."""
+        return place(self.device, self.index)
+
     def words(self) -> list[str]:
         """As arguments; for who looks at a list of processes they begin as the C daemon's do."""
         collision, lock, interval = (str(each) for each in self.seconds)
@@ -119,11 +125,25 @@ def require_name(name: bytes) -> None:
         raise HoldError(FAILED, "the name holds a NUL, which would end it")
 
 
+def resource_in(words: Sequence[str]) -> str | None:
+    """For which resource a process with these arguments keeps a lock; None of another process."""
+    if "-r" not in words[:-1] or "--" not in words:
+        return None
+    return words[words.index("-r") + 1]
+
+
 def status_of(environment: Environment) -> Record:
     """Where the keeper of this instance says how it is, as status.Status."""
     from ocfkit.records import Record
 
     return Record.of(environment, "sfex", "lock")
+
+
+def fill_standard_streams() -> None:
+    """Open what of the three is closed, so that nothing of ours gets a number that means them."""
+    while (nothing := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(nothing)
 
 
 def in_foreground(holding: Holding, environment: Environment, title: str) -> NoReturn:
@@ -137,6 +157,7 @@ def in_background(holding: Holding, environment: Environment, title: str) -> Non
     Whoever is killed before it returns takes the claim along. `title` is what the process is
     called by who looks at its arguments.
     """
+    fill_standard_streams()
     here, gone = os.pipe2(os.O_CLOEXEC)
     answer, answered = os.pipe2(os.O_CLOEXEC)
     # What the caller does when it is told to end is not for the child to do.
@@ -156,7 +177,10 @@ def in_background(holding: Holding, environment: Environment, title: str) -> Non
         os.close(gone)  # a keeper that has not answered yet gives up
     if text[:1] == b"%d" % TAKEN:
         return
-    os.waitpid(child, 0)
+    try:  # noqa: SIM105 - contextlib is 3 ms
+        os.waitpid(child, 0)
+    except ChildProcessError:  # SIGCHLD is ignored here
+        pass
     code = int(text[:1] or b"%d" % FAILED)
     raise HoldError(code, text[1:].decode(errors="replace") or "the keeper has died")
 

@@ -69,6 +69,10 @@ if TYPE_CHECKING:
             """
             ...
 
+        def stay(self) -> None:
+            """Be there still, if there is a deadline; called now and then."""
+            ...
+
         def released(self) -> None:
             """Nothing needs the lock any more: fence never. Without this the keeper has died."""
             ...
@@ -143,6 +147,7 @@ class Keeper:
                     todo = self._after(self._write(command.record))
                 case Sleep():
                     self._orders.sleep(command.until)
+                    self._guard.stay()
                     todo = self._after(Timer())
                 case Hold():  # and Extend
                     self._guard.deadline(command.deadline)

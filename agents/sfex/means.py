@@ -63,6 +63,11 @@ class Sysrq:
         """Open it for writing, for that moment; raises OSError."""
         self.path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        if path == SYSRQ and os.fstat(self._descriptor).st_dev != os.stat("/proc/version").st_dev:
+            os.close(self._descriptor)  # something is mounted over it
+            from errno import ENXIO
+
+            raise OSError(ENXIO, "it is no file of the kernel's", path)
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -82,9 +87,13 @@ class Sysrq:
 
 
 class Reboot:
-    """reboot(2). In a container it ends that, and nothing else of the machine."""
+    """reboot(2). In a container it ends that, and nothing else of the machine.
 
-    __slots__ = ("_restart",)
+    There it is done at once. On a machine the kernel first shuts its devices down, and waits for
+    them, while programs run on (kernel/reboot.c, kernel_restart).
+    """
+
+    __slots__ = ("_restart", "is_contained")
 
     descriptors: tuple[int, ...] = ()
 
@@ -92,10 +101,13 @@ class Reboot:
         self,
         require_permission: Callable[[], None] = reboot.require_permission,
         restart: Callable[[], None] = reboot.restart,
+        *,
+        is_contained: bool | None = None,
     ) -> None:
         """Raises OSError when it is not allowed; never done here."""
         require_permission()
         self._restart = restart
+        self.is_contained = reboot.is_contained() if is_contained is None else is_contained
 
     def fire(self) -> None:
         """As Sysrq's."""
@@ -105,6 +117,8 @@ class Reboot:
         """Nothing is open."""
 
     def __str__(self) -> str:
+        if self.is_contained:
+            return "reboot(2), which ends this container"
         return "reboot(2)"
 
 
@@ -188,6 +202,10 @@ if TYPE_CHECKING:
     """Those that act when they are told."""
 
 
+def _is_prompt(means: Firing) -> bool:
+    return not isinstance(means, Reboot) or means.is_contained
+
+
 class Means:
     """What there is of them on this node, in the order in which they are used."""
 
@@ -248,12 +266,14 @@ class Means:
     def lack(self) -> str:
         """Why nothing of this would end anything; "" where something would.
 
-        A watchdog alone is something: it needs nobody to fire it.
+        A watchdog alone is something: it needs nobody to fire it. On a machine reboot(2) alone is
+        not, since it may wait for the very disk that hangs.
         """
-        if self.firing or self.watchdog is not None:
+        if self.watchdog is not None or any(_is_prompt(each) for each in self.firing):
             return ""
-        why = "; ".join(self.missing)
-        return f"nothing on this node could end who loses the lock: {why}"
+        slow = [f"{each} alone may wait for a disk that hangs" for each in self.firing]
+        why = "; ".join([*slow, *self.missing])
+        return f"nothing on this node could end in time who loses the lock: {why}"
 
     def require(self, mode: Mode) -> None:
         """Raise UnguardedError where something has to work and nothing does."""

@@ -5,11 +5,16 @@ It is what the keeper believed when it wrote: the disk says whether that is true
 
 from __future__ import annotations
 
+import os
+
 from ocfkit.linux.process import Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Final, Literal
+
+    Lease = tuple[int, int, int]
 
     State = Literal["waiting", "holding", "stopped", "refused", "failed", "lost"]
 
@@ -17,7 +22,9 @@ STATES: tuple[State, ...] = ("waiting", "holding", "stopped", "refused", "failed
 """Only one who is holding has the lock. The last four have ended: told to and clean, since another
 node has the lock, for another reason, and with the lock in use when it was lost."""
 
-_WORDS = ("state", "process", "guardian", "renewed", "deadline", "count", "why")
+NO_LEASE: Lease = (0, 0, 0)
+
+_WORDS = ("state", "lock", "name", "process", "guardians", "renewed", "deadline", "count", "why")
 
 
 class Guardian:
@@ -35,11 +42,18 @@ class Guardian:
 class Status:
     """State of a keeper, and since when what is true."""
 
-    __slots__ = ("count", "deadline", "guardian", "process", "renewed", "state", "why")
+    __slots__ = (
+        *("count", "deadline", "guardians", "lock", "name", "process", "renewed", "state", "why"),
+    )
 
     state: Final[State]
     process: Final[Identity]
-    guardian: Final[Guardian | None]
+    lock: Final[str]
+    """Which lock of which device, as `place` has it."""
+    name: Final[bytes]
+    """Of this node on the disk."""
+    guardians: Final[tuple[Guardian, ...]]
+    """Its own first; the others are those of keepers before it that have died."""
     renewed: Final[int]
     """Boot time before the renewal was written that was accepted last; 0 when there was none."""
     deadline: Final[int]
@@ -54,7 +68,9 @@ class Status:
         state: State,
         process: Identity,
         *,
-        guardian: Guardian | None = None,
+        lock: str,
+        name: bytes,
+        guardians: Sequence[Guardian] = (),
         renewed: int = 0,
         deadline: int = 0,
         count: int = 0,
@@ -62,28 +78,40 @@ class Status:
     ) -> None:
         self.state = state
         self.process = process
-        self.guardian = guardian
+        self.lock = lock
+        self.name = name
+        self.guardians = tuple(guardians)
         self.renewed = renewed
         self.deadline = deadline
         self.count = count
         self.why = why
 
-    def stopped(self, why: str) -> Status:
-        """The same after its end, by another hand; of the lease is known what was known."""
+    def becoming(
+        self, state: State, why: str, *, guardians: Sequence[Guardian] = (), lease: Lease = NO_LEASE
+    ) -> Status:
+        """The same keeper in another state."""
         return Status(
-            "stopped",
+            state,
             self.process,
-            renewed=self.renewed,
-            deadline=self.deadline,
-            count=self.count,
+            lock=self.lock,
+            name=self.name,
+            guardians=guardians,
+            renewed=lease[0],
+            deadline=lease[1],
+            count=lease[2],
             why=why,
         )
 
+    @property
+    def lease(self) -> Lease:
+        """What `becoming` takes: renewed, deadline and count."""
+        return self.renewed, self.deadline, self.count
+
     def encode(self) -> str:
         """Lines of a word and its value; the sentence is one line, and the last."""
-        guardian = self.guardian
-        guards = "" if guardian is None else _text(guardian.process, guardian.page, guardian.rings)
-        values = [self.state, _text(self.process), guards, self.renewed, self.deadline, self.count]
+        guardians = " ".join(_text(one.process, one.page, one.rings) for one in self.guardians)
+        name = self.name.decode("latin-1").encode("unicode_escape").decode()
+        values = [self.state, self.lock, name, _text(self.process), guardians, *self.lease]
         lines = zip(_WORDS, [*values, " ".join(self.why.split())], strict=True)
         return "".join(f"{word} {value}\n" for word, value in lines)
 
@@ -93,14 +121,28 @@ class Status:
         lines = [line.partition(" ") for line in text.splitlines()]
         if tuple(word for word, _, _ in lines) != _WORDS:
             return None
-        said, main, guards, *numbers, why = (value for _, _, value in lines)
-        process, guardian = _process(main.split()), _guardian(guards.split())
-        state = _state(said)
-        if state is None or process is None or not _are_numbers(numbers):
+        said, lock, name, main, guards, *numbers, why = (value for _, _, value in lines)
+        state, process, guardians = _state(said), _process(main.split()), _guardians(guards.split())
+        if state is None or process is None or guardians is None or not _are_numbers(numbers):
             return None
         renewed, deadline, count = map(int, numbers)
-        times = {"renewed": renewed, "deadline": deadline, "count": count}
-        return cls(state, process, guardian=guardian, why=why, **times)
+        return cls(
+            state,
+            process,
+            lock=lock,
+            name=name.encode().decode("unicode_escape").encode("latin-1"),
+            guardians=guardians,
+            renewed=renewed,
+            deadline=deadline,
+            count=count,
+            why=why,
+        )
+
+
+def place(device: str, index: int) -> str:
+    """A lock of a device, whatever path leads to it: major:minor#index; raises OSError."""
+    number = os.stat(device).st_rdev
+    return f"{os.major(number)}:{os.minor(number)}#{index}"
 
 
 def _state(word: str) -> State | None:
@@ -120,11 +162,15 @@ def _process(words: list[str]) -> Identity | None:
     return Identity(int(words[0]), int(words[1]), words[2])
 
 
-def _guardian(words: list[str]) -> Guardian | None:
-    process = _process(words)
-    if process is None or len(words) != 5 or not _are_numbers(words[3:]):
-        return None
-    return Guardian(process, int(words[3]), int(words[4]))
+def _guardians(words: list[str]) -> list[Guardian] | None:
+    found: list[Guardian] = []
+    for first in range(0, len(words), 5):
+        five = words[first : first + 5]
+        process = _process(five[:3])
+        if process is None or len(five) != 5 or not _are_numbers(five[3:]):
+            return None
+        found.append(Guardian(process, int(five[3]), int(five[4])))
+    return found
 
 
 def _are_numbers(words: list[str]) -> bool:

@@ -9,6 +9,7 @@ import fcntl
 import mmap
 import os
 import stat
+import struct
 import sys
 from errno import EIO, ENOTBLK
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from typing import Self
 
 BLKSSZGET = 0x1268  # <linux/fs.h>: _IO(0x12, 104), the logical sector size as an int
+
+_FLOCK = "hhqqi"
+"""struct flock of <fcntl.h>: type, whence, start, length, pid."""
 
 
 class BlockDevice:
@@ -64,6 +68,23 @@ class BlockDevice:
         """Replace a sector by as many bytes; it is on the device when this returns (O_SYNC)."""
         self._buffer[:] = data
         self._transfer(os.pwritev, number)
+
+    def lock(self, number: int) -> None:
+        """Let no other process of this node lock that sector; raises BlockingIOError.
+
+        It ends with this process, or as soon as it closes any descriptor of the device (fcntl(2)),
+        and is known to those who have opened the same device node.
+        """
+        where = (self.sector, number * self.sector, os.SEEK_SET)
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, *where)
+
+    def locker(self, number: int) -> int:
+        """Pid of the process that has locked that sector, 0 for nobody; raises OSError."""
+        asked = struct.pack(
+            _FLOCK, fcntl.F_WRLCK, os.SEEK_SET, number * self.sector, self.sector, 0
+        )
+        kind, *_, pid = struct.unpack(_FLOCK, fcntl.fcntl(self._descriptor, fcntl.F_GETLK, asked))
+        return 0 if kind == fcntl.F_UNLCK else int(pid)
 
     def close(self) -> None:
         """Let go of it."""

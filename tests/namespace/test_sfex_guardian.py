@@ -171,7 +171,10 @@ def test_fires_by_a_reboot_that_ends_its_namespace() -> None:
 def test_all_that_there_is_in_a_container_is_its_own_end(trigger: Trigger) -> None:
     with Guarded(f"all:{trigger.path}", "report", "hold:300", "stop") as guarded:
         report = guarded.hears("report")
-        assert report == f"fences by reboot(2); fences by sysrq through {trigger.path}"
+        assert report.split("; ") == [
+            "fences by reboot(2), which ends this container",
+            f"fences by sysrq through {trigger.path}",
+        ]
         guarded.process.wait(10)
         assert guarded.process.returncode in ENDED
     assert not trigger.fired(boot())
@@ -238,6 +241,26 @@ def test_a_guardian_that_was_killed_has_a_successor(trigger: Trigger) -> None:
         require_in_time(last, trigger.fired(last + 1000 * MS), "second guardian")
 
 
+@pytest.mark.parametrize(
+    ("plan", "what"),
+    [
+        (("kill_guardian", "stay", "stop"), "successor between two deadlines"),
+        (
+            ("ignore_children", "kill_guardian", "stay", "die"),
+            "successor of one that is not buried",
+        ),
+        (("kill_guardian", "die_as_soon_as_it_forks", "stay"), "successor without a keeper"),
+    ],
+    ids=["at-once", "unburied", "orphaned"],
+)
+def test_a_successor_guards_the_deadline_of_the_one_before(
+    trigger: Trigger, plan: tuple[str, ...], what: str
+) -> None:
+    with Guarded(trigger.path, "hold:700", *plan) as guarded:
+        deadline = guarded.number("deadline")
+        require_in_time(deadline, trigger.fired(deadline + 1000 * MS), what)
+
+
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["stopped", "killed"])
 def test_ends_the_lease_of_a_real_keeper(trigger: Trigger, number: signal.Signals) -> None:
     with Guarded(trigger.path, f"keep:{number}") as guarded:
@@ -261,6 +284,7 @@ def test_a_keeper_fences_when_nobody_can_guard_it_any_more(trigger: Trigger) -> 
         guarded.number("deadline")
         said = guarded.hears("<2>ocfkit sfex: fencing this node: ")
         assert trigger.fired(boot() + 1000 * MS)
+        assert guarded.hears("unguarded").endswith("(Resource temporarily unavailable)")
     assert said.endswith("there is no other (Resource temporarily unavailable)")
 
 

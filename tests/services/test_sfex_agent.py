@@ -73,9 +73,7 @@ class PidNode:
         return process.identify(self._seen_from_outside(self.status().process.pid))
 
     def guardian(self) -> Identity:
-        status = self.status()
-        assert status.guardian is not None
-        return process.identify(self._seen_from_outside(status.guardian.process.pid))
+        return process.identify(self._seen_from_outside(self.status().guardians[0].process.pid))
 
     def status(self) -> Status:
         (file,) = self._run.rglob("*~lock")
@@ -203,6 +201,8 @@ def test_a_stop_after_the_death_of_its_keeper_calls_off_the_fence(node: PidNode)
     deadline = node.status().deadline / 1e9
     node.keeper().send(signal.SIGKILL)
     wait_for(lambda: node.call("monitor").returncode == 1)
+    reason = node.call("monitor").stdout
+    assert "has died: unless this is stopped before, the node is fenced in" in reason
     assert node.call("stop").returncode == 0
     assert guardian.wait(1.0)
     assert node.call("monitor").returncode == 7

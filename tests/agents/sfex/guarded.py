@@ -24,7 +24,7 @@ from ocfkit.agents.sfex.means import Means, Reboot, Sysrq, UnguardedError
 from ocfkit.agents.sfex.messages import Hold
 from ocfkit.agents.sfex.store import Store
 from ocfkit.agents.sfex.timing import SECOND, Timing
-from ocfkit.linux import reboot
+from ocfkit.linux import process, reboot
 from ocfkit.linux.blockdev import BlockDevice
 
 MS = 1_000_000
@@ -72,14 +72,32 @@ class Plan:
             os.kill(self.guard.pid, number)
 
     def kill_guardian(self, _: int) -> None:
-        os.kill(self.guard.pid, signal.SIGKILL)
-        os.waitid(os.P_PID, self.guard.pid, os.WEXITED | os.WNOWAIT)
+        guardian = process.identify(self.guard.pid)
+        guardian.send(signal.SIGKILL)
+        guardian.wait(5.0)
 
     def run_out_of_processes(self, _: int) -> None:
         def no_more() -> int:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
         os.fork = no_more
+
+    def ignore_children(self, _: int) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    def die_as_soon_as_it_forks(self, _: int) -> None:
+        fork = os.fork
+
+        def last() -> int:
+            pid = fork()
+            if pid:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return pid
+
+        os.fork = last
+
+    def stay(self, _: int) -> None:
+        self.guard.stay()
 
     def stop(self, _: int) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -172,7 +190,10 @@ def keeper(trigger: str, plan: list[str]) -> None:
     follower = Plan(guard, trigger)
     for step in plan:
         word, _, number = step.partition(":")
-        getattr(follower, word)(int(number or 0))
+        try:
+            getattr(follower, word)(int(number or 0))
+        except UnguardedError as error:
+            say("unguarded", error)
     say("done")
     time.sleep(60)
 

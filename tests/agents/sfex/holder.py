@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ocfkit.__main__ import main
@@ -32,16 +32,19 @@ class Notes:
 
     missing = ()
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, predecessors: Sequence[status.Guardian] = ()) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self.where = status.Guardian(process.identify(os.getpid()), 0, 0)
-        self._note("armed")
+        self.where = (status.Guardian(process.identify(os.getpid()), 0, 0),)
+        self._note(" ".join(["armed", *(str(each.process.pid) for each in predecessors)]))
 
     def report(self) -> list[str]:
         return []
 
     def deadline(self, boot: int) -> None:
         self._note(f"deadline {boot}")
+
+    def stay(self) -> None:
+        return
 
     def released(self) -> None:
         self._note("released")
@@ -74,8 +77,8 @@ def keep(notes: str, sector: int, slow: float) -> None:
     from ocfkit.agents.sfex import daemon
     from ocfkit.agents.sfex.__main__ import entry
 
-    def armed(*_: object, **__: object) -> Notes:
-        return Notes(notes)
+    def armed(*_: object, predecessors: Sequence[status.Guardian], **__: object) -> Notes:
+        return Notes(notes, predecessors)
 
     setattr(daemon, "armed", armed)  # noqa: B010
     if sector:

@@ -5,12 +5,13 @@ tests/services/test_sfex_agent.py has it on devices and under a guardian.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,24 @@ def wait_for(what: Callable[[], bool], seconds: float = 5.0) -> None:
     while not what():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+ME = process.identify(os.getpid())
+"""Stands for a keeper, or a guardian, that lives."""
+
+GONE = Identity(1, 2, "another-boot")
+
+
+def status(
+    keeper: Identity = ME,
+    *,
+    state: State = "holding",
+    name: bytes = US,
+    guardians: Sequence[Guardian] = (),
+    lease: tuple[int, int, int] = (0, 0, 0),
+) -> Status:
+    told = Status("waiting", keeper, lock="0:0#1", name=name)
+    return told.becoming(state, "", guardians=guardians, lease=lease)
 
 
 class TestStart:
@@ -188,6 +207,28 @@ class TestStart:
         assert time.monotonic() - began < 2.5  # another node would have waited for five seconds
         assert lock.read().count == (before.count + 1) % 1000
 
+    def test_inherits_nothing_of_another_lock(self, sfex: Instance, disk: str) -> None:
+        with IN_SECTORS(disk, writable=True) as device:
+            Store(device, 2).write(Record(True, 2, US))
+        told = status(Identity(2**22, 1, process.boot()), lease=(boot(), boot() + 60 * SECOND, 2))
+        record_of(sfex).write(told.becoming("stopped", "", lease=told.lease).encode())
+        sfex.parameters["index"] = 2
+        began = time.monotonic()
+        assert sfex.start().code == 0
+        assert time.monotonic() - began > 5.0
+
+    def test_of_a_lock_that_another_resource_has_says_which_process(
+        self, ocf: Node, sfex: Instance, disk: str
+    ) -> None:
+        assert sfex.start().code == 0
+        another = ocf(Sfex, device=disk, lock_timeout=5, monitor_interval=1)
+        assert another.monitor().code == 7
+        outcome = another.start()
+        assert another.stop().code == 0
+        assert sfex.monitor().code == 0
+        assert outcome.code == 1
+        assert f"process {keeper_of(sfex).pid} keeps the lock already" in outcome.reason
+
     def test_whose_caller_dies_holds_nothing_later(
         self, sfex: Instance, lock: Store, disk: str
     ) -> None:
@@ -225,7 +266,8 @@ class TestMonitor:
         wait_for(lambda: keeper_of(sfex).stat() is None)
         outcome = sfex.monitor()
         assert outcome.code == 1
-        assert "has died: unless this is stopped before, the node is fenced in" in outcome.reason
+        # Here it was its own guardian; tests/services/test_sfex_agent.py has a real one.
+        assert "and its guardian have died: nothing ends this node" in outcome.reason
         assert sfex.stop().code == 0
         assert sfex.monitor().code == 7
 
@@ -290,31 +332,117 @@ class TestMonitor:
     ) -> None:
         """Of a keeper that lives: this process stands for it."""
         lock.write(Record(True, 2, US))
-        me = process.identify(os.getpid())
         ends = boot() + left * SECOND
-        guardian = Guardian(me, 0, 0)
-        status = Status(state, me, guardian=guardian, renewed=ends - 9 * SECOND, deadline=ends)
-        record_of(sfex).write(status.encode())
+        told = status(
+            guardians=[Guardian(ME, 0, 0)], lease=(ends - 9 * SECOND, ends, 2), state=state
+        )
+        record_of(sfex).write(told.encode())
         assert sfex.monitor().code == code
         record_of(sfex).remove()
 
     def test_misses_a_guardian_that_has_died(self, sfex: Instance, lock: Store) -> None:
         lock.write(Record(True, 2, US))
-        me = process.identify(os.getpid())
-        status = Status("holding", me, renewed=boot(), deadline=boot() + 5 * SECOND)
-        record_of(sfex).write(status.encode())
+        record_of(sfex).write(status(lease=(boot(), boot() + 5 * SECOND, 2)).encode())
         outcome = sfex.monitor()
         record_of(sfex).remove()
         assert outcome.code == 190
         assert "the guardian has died" in outcome.reason
 
     def test_takes_a_record_of_another_boot_for_none(self, sfex: Instance) -> None:
-        gone = Identity(1, 2, "another-boot")
-        record_of(sfex).write(Status("holding", gone, renewed=1, deadline=2).encode())
+        record_of(sfex).write(status(GONE, lease=(1, 2, 3)).encode())
         assert sfex.monitor().code == 7
+
+    def test_goes_by_the_name_that_the_keeper_has_written(
+        self, sfex: Instance, lock: Store
+    ) -> None:
+        """The host may have got another name since."""
+        lock.write(Record(True, 2, b"old-name"))
+        told = status(name=b"old-name", guardians=[Guardian(ME, 0, 0)])
+        lease = (boot(), boot() + 5 * SECOND, 2)
+        told = told.becoming("holding", "", guardians=told.guardians, lease=lease)
+        record_of(sfex).write(told.encode())
+        assert sfex.monitor().code == 0
+        record_of(sfex).remove()
+
+    @pytest.mark.parametrize("spoil", ["remove", "empty", "untrusted"])
+    def test_of_a_holder_without_a_record_is_never_stopped(
+        self, sfex: Instance, lock: Store, spoil: str
+    ) -> None:
+        """The lock of its sector tells that it is there; a stop finds it, too."""
+        assert sfex.start().code == 0
+        keeper = keeper_of(sfex)
+        keeper.send(signal.SIGSTOP)  # it would write another
+        path = Path(record_of(sfex).path)
+        if spoil == "remove":
+            path.unlink()
+        elif spoil == "empty":
+            path.write_text("")
+        else:
+            path.parent.chmod(0o777)
+        outcome = sfex.monitor()
+        assert outcome.code == 1
+        wanted = (
+            "it proves nothing" if spoil == "untrusted" else f"process {keeper.pid} keeps lock 1"
+        )
+        assert wanted in outcome.reason
+        if spoil == "untrusted":
+            assert sfex.run("stop", timeout=5).code == 1
+            path.parent.chmod(0o755)
+        assert sfex.stop().code == 0
+        assert keeper.wait(1.0)
+        assert not lock.read().locked
+        assert sfex.monitor().code == 7
+
+    def test_of_what_is_no_record_has_failed(self, sfex: Instance) -> None:
+        record_of(sfex).write("of another version\n")
+        outcome = sfex.monitor()
+        record_of(sfex).remove()
+        assert outcome.code == 1
+        assert "is no record of a keeper" in outcome.reason
+
+    def test_without_a_process_to_read_the_disk_with_is_degraded(
+        self, sfex: Instance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert sfex.start().code == 0
+
+        def no_more() -> int:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+        monkeypatch.setattr(os, "fork", no_more)
+        assert sfex.monitor().code == 190
+        monkeypatch.undo()
+
+    def test_does_not_mind_that_its_caller_ignores_dead_children(self, sfex: Instance) -> None:
+        assert sfex.start().code == 0
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            assert [sfex.monitor().code for _ in range(3)] == [0, 0, 0]
+        finally:
+            signal.signal(signal.SIGCHLD, before)
 
 
 class TestStop:
+    def test_ends_a_start_that_nobody_waits_for_and_that_is_stuck(
+        self, sfex: Instance, lock: Store, disk: str
+    ) -> None:
+        lock.write(Record(True, 7, b"db2"))
+        caller = os.fork()
+        if caller == 0:
+            sfex.start()
+            os._exit(0)
+        wait_for(lambda: Path(disk).with_name("notes").exists())
+        wait_for(lambda: bool(record_of(sfex).read()))
+        keeper = keeper_of(sfex)
+        keeper.send(signal.SIGSTOP)
+        os.kill(caller, signal.SIGKILL)
+        os.waitpid(caller, 0)
+        outcome = sfex.monitor()
+        assert outcome.code == 1
+        assert "which is suspended, waits for lock 1 of" in outcome.reason
+        assert sfex.stop().code == 0
+        assert keeper.wait(1.0)
+        assert sfex.monitor().code == 7
+
     def test_wakes_a_keeper_that_is_suspended(self, sfex: Instance, lock: Store) -> None:
         assert sfex.start().code == 0
         keeper_of(sfex).send(signal.SIGSTOP)
@@ -359,3 +487,10 @@ def test_a_mistake_in_its_parameters_is_told(
     outcome = ocf(Sfex, parameters).run("validate-all")
     assert outcome.code == 6
     assert reason in outcome.reason
+
+
+def test_a_lock_cannot_be_cloned(ocf: Node) -> None:
+    clone = {"OCF_RESKEY_CRM_meta_clone": "0", "OCF_RESKEY_CRM_meta_globally_unique": "true"}
+    outcome = ocf(Sfex, device="/dev/x", env=clone).run("validate-all")
+    assert outcome.code == 6
+    assert "a lock has one owner: it cannot be cloned" in outcome.reason

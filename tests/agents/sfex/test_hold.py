@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from ocfkit.agents.sfex.status import Status
 from ocfkit.agents.sfex.store import Store
 from ocfkit.agents.sfex.timing import SECOND
 from ocfkit.linux.blockdev import BlockDevice
+from ocfkit.linux.process import identify
 from tests.ocfkit.command import BARE, ROOT
 
 
@@ -173,21 +176,95 @@ class TestHold:
         assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
         assert process.status().state == "refused"
 
+    @pytest.mark.parametrize("words", [(), ("-r", "another")])
+    def test_of_a_lock_that_this_node_has_is_refused(
+        self, process: Process, words: tuple[str, ...]
+    ) -> None:
+        """Two of one name would each take the other's record for their own."""
+        assert process.run().returncode == 0
+        done = process.run(*words)
+        assert done.returncode == 1
+        assert done.stderr == f"ocfkit: process {process.pid()} keeps the lock already\n"
+
     def test_of_a_name_that_another_node_has_is_refused(
         self, process: Process, lock: Store
     ) -> None:
         """The C daemon takes it for its own, and two hold it."""
-        assert process.run("-r", "one").returncode == 0
-        done = process.run("-r", "two")
-        assert done.returncode == 2
-        assert done.stderr == "ocfkit: the lock is held by 'a', which has just written it\n"
-        assert lock.read().locked
+        lock.write(Record(True, 7, b"a"))
+        refused = subprocess.Popen(process.argv(), env=process.env, stderr=subprocess.PIPE)
+        process.wait_for("armed")
+        time.sleep(0.5)
+        lock.write(Record(True, 8, b"a"))
+        _, said = refused.communicate(timeout=10)
+        assert refused.returncode == 2
+        assert said == b"ocfkit: the lock is held by 'a', which has just written it\n"
 
-    def test_that_is_called_twice_is_refused(self, process: Process) -> None:
-        assert process.run().returncode == 0
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    @pytest.mark.parametrize("words", [(), ("--foreground",)])
+    def test_does_without_standard_streams(
+        self, process: Process, lock: Store, closed: str, words: tuple[str, ...]
+    ) -> None:
+        call = ["sh", "-c", f'exec "$@" {closed}', "sh", *process.argv(*words)]
+        started = subprocess.Popen(call, env=process.env)
+        process.wait_for("deadline")
+        keeper = identify(process.pid())
+        links = [os.readlink(f"/proc/{keeper.pid}/fd/{each}") for each in (0, 1, 2)]
+        assert process.disk not in links
+        time.sleep(0.5)
+        user, system = Path(f"/proc/{keeper.pid}/stat").read_text().split()[13:15]
+        assert int(user) + int(system) < 30  # hundredths of a second, its start included
+        assert keeper.send(signal.SIGTERM)
+        assert keeper.wait(2.0)
+        assert started.wait(5.0) == 0
+        assert not lock.read().locked
+
+    def test_without_room_for_its_record_claims_nothing(
+        self, process: Process, lock: Store
+    ) -> None:
+        """Who stops the service would not find it."""
+        (process.folder / "run").write_text("no folder")
         done = process.run()
         assert done.returncode == 1
-        assert done.stderr == f"ocfkit: process {process.pid()} keeps the lock already\n"
+        assert done.stderr.startswith("ocfkit: no status record: ")
+        assert lock.read().count == 0
+
+    def test_whose_folder_of_records_is_removed_makes_another(self, process: Process) -> None:
+        assert process.run().returncode == 0
+        shutil.rmtree(process.folder / "run")
+        end = time.monotonic() + 3.0
+        while not list((process.folder / "run").rglob("*~lock")):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert process.status().state == "holding"
+
+    def test_carries_the_guardians_of_those_that_have_died(
+        self, process: Process, lock: Store
+    ) -> None:
+        """Until it has the lock: who stops the service meanwhile has to send them home as well."""
+        assert process.run().returncode == 0
+        first = identify(process.pid())
+        (file,) = (process.folder / "run").rglob("*~lock")
+        sleeper = subprocess.Popen(["sleep", "60"])
+        text = file.read_text()
+        os.kill(first.pid, signal.SIGKILL)
+        assert first.wait(5.0)
+        guardian = identify(sleeper.pid)
+        words = f"{guardian.pid} {guardian.start} {guardian.boot} 3 4"
+        file.write_text(re.sub("^guardians .*", f"guardians {words}", text, flags=re.MULTILINE))
+        lock.write(Record(True, 500, b"b"))
+        process.notes.unlink()
+        second = subprocess.Popen(process.argv(), env=process.env)
+        process.wait_for("armed")
+        end = time.monotonic() + 3.0
+        while process.status().state != "waiting":
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        carried = process.notes.read_text().split(" ", 2)[2]
+        assert carried == f"armed {guardian.pid}\n"
+        second.kill()
+        second.wait()
+        sleeper.kill()
+        sleeper.wait()
 
     def test_warns_of_a_disk_that_is_slow(self, process: Process, lock: Store) -> None:
         process.slow = 0.3

@@ -120,6 +120,8 @@ class Life:
         self.deadlines: list[tuple[int, int]] = []
         """Each with the boot time at which it was told."""
         self.stop = False
+        self.stays = 0
+        """How often the guard was asked whether it is there."""
         self._stop_at = stop, after
         self.keeper = Keeper(Protocol(timing, name), disk, guard=self, orders=self, tell=self.tell)
 
@@ -133,6 +135,9 @@ class Life:
     def deadline(self, boot_time: int) -> None:
         self.deadlines.append((boot(), boot_time))
         self._note("deadline")
+
+    def stay(self) -> None:
+        self.stays += 1
 
     def released(self) -> None:
         self._note("released")
@@ -174,6 +179,12 @@ class TestKeeper:
         assert QUICK.collision <= told - began < QUICK.collision + 250 * MS
         assert deadline - told <= QUICK.lease
         assert (disk.reads, disk.writes) == (3 + 2, 2 + 1)  # and a look, and the release
+
+    def test_asks_for_its_guard_each_time_that_it_has_slept(self, disk: Disk) -> None:
+        """Not at each renewal only: they may be ten seconds apart."""
+        life = Life(disk, stop="holding", after=4)
+        life.run()
+        assert life.stays > 4
 
     def test_leaves_count_and_name_behind(self, disk: Disk) -> None:
         Life(disk, stop="holding", after=3).run()

@@ -219,7 +219,8 @@ def test_advise_starts_without_any_and_says_what_is_missing() -> None:
     )
     means.require("advise")
     assert len(means.report()) == 2
-    assert means.lack.startswith("nothing on this node could end who loses the lock: sysrq cannot")
+    lack = "nothing on this node could end in time who loses the lock: sysrq cannot"
+    assert means.lack.startswith(lack)
 
 
 def test_one_is_enough_for_enforce(path: Path) -> None:
@@ -227,3 +228,23 @@ def test_one_is_enough_for_enforce(path: Path) -> None:
     means.require("enforce")
     assert not means.lack
     means.close()
+
+
+@pytest.mark.parametrize("contained", [True, False])
+def test_reboot_alone_is_enough_for_a_container_only(*, contained: bool) -> None:
+    """A machine shuts its devices down first, and waits for a disk that hangs."""
+    means = Means.found(
+        sysrq=missing_sysrq,
+        restart=lambda: Reboot(allowed, never, is_contained=contained),
+        contained=contained,
+    )
+    assert (means.lack == "") == contained
+    if not contained:
+        with pytest.raises(UnguardedError, match=r"reboot\(2\) alone may wait for a disk"):
+            means.require("enforce")
+
+
+def test_what_is_mounted_over_sysrq_is_none(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.setattr("ocfkit.agents.sfex.means.SYSRQ", str(path))
+    with pytest.raises(OSError, match=r"no file of the kernel's"):
+        Sysrq(str(path))

@@ -9,30 +9,29 @@ from ocfkit.linux.process import Identity
 
 KEEPER = Identity(1, 2, "b")
 GUARDIAN = Guardian(Identity(3, 4, "b"), 5, 6)
+OTHER = Guardian(Identity(7, 8, "b"), 9, 10)
+WAITING = Status("waiting", KEEPER, lock="8:1#1", name=b"n\xc3\xb6de 1\n\xff")
+HOLDING = WAITING.becoming("holding", "", guardians=[GUARDIAN]).encode()
 
 
 class TestStatus:
     @pytest.mark.parametrize(
         "status",
         [
-            Status("waiting", KEEPER),
-            Status("holding", KEEPER, guardian=GUARDIAN, renewed=5, deadline=7, count=9),
-            Status("lost", KEEPER, guardian=GUARDIAN, why="no renewal"),
+            WAITING,
+            WAITING.becoming("holding", "", guardians=[GUARDIAN], lease=(5, 7, 9)),
+            WAITING.becoming("lost", "no renewal", guardians=[GUARDIAN, OTHER]),
         ],
     )
     def test_reads_back_as_it_was_written(self, status: Status) -> None:
         read = Status.decode(status.encode())
         assert read is not None
         assert read.encode() == status.encode()
-        assert (read.state, read.deadline, read.count) == (
-            status.state,
-            status.deadline,
-            status.count,
-        )
-        assert (read.guardian is None) == (status.guardian is None)
+        assert (read.state, read.lease, read.name) == (status.state, status.lease, WAITING.name)
+        assert [each.page for each in read.guardians] == [each.page for each in status.guardians]
 
     def test_keeps_a_sentence_to_one_line(self) -> None:
-        read = Status.decode(Status("failed", KEEPER, why="one\nstate holding").encode())
+        read = Status.decode(WAITING.becoming("failed", "one\nstate holding").encode())
         assert read is not None
         assert (read.state, read.why) == ("failed", "one state holding")
 
@@ -41,10 +40,13 @@ class TestStatus:
         [
             "",
             "state holding\n",
-            Status("holding", KEEPER).encode().replace("holding", "held"),
-            Status("holding", KEEPER).encode().replace("deadline 0", "deadline x"),
-            Status("holding", KEEPER).encode().replace("process 1", "process x"),
-            Status("holding", KEEPER).encode()[:-8],
+            HOLDING.replace("holding", "held"),
+            HOLDING.replace("deadline 0", "deadline x"),
+            HOLDING.replace("process 1", "process x"),
+            HOLDING.replace("guardians 3", "guardians x"),
+            HOLDING.replace(" 5 6\n", " 5\n"),
+            HOLDING[:-8],
+            HOLDING + "\n",
         ],
     )
     def test_is_none_where_it_is_no_status(self, text: str) -> None:
