@@ -1,14 +1,8 @@
-"""The agent sfex on a loop device, under a guardian that would end its node.
-
-A node is a pid namespace with a host name of its own: reboot(2) ends that, and nothing else.
-"""
+"""The agent sfex on a loop device, under a guardian that would end its node."""
 
 from __future__ import annotations
 
-import os
-import re
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,109 +10,17 @@ from pathlib import Path
 import pytest
 
 from ocfkit.agents.sfex import store
-from ocfkit.agents.sfex.status import Status
 from ocfkit.agents.sfex.store import Store
-from ocfkit.linux import process, reboot
 from ocfkit.linux.blockdev import BlockDevice
-from ocfkit.linux.process import Identity
-from tests.ocfkit.command import ROOT
 from tests.services import loops
 from tests.services.loops import Loop
+from tests.services.sfex_nodes import PidNode
 
 COLLISION, LOCK = 1.0, 5.0
 LEASE = LOCK - 1.0
 MEGABYTE = 1024
 
 WITHOUT_REBOOT = ("setpriv", "--bounding-set", "-sys_boot", "--inh-caps", "-all")
-
-
-class PidNode:
-    """A node on which the cluster's actions are called."""
-
-    def __init__(
-        self, name: str, loop: Loop, folder: Path, *, rights: tuple[str, ...] = ()
-    ) -> None:
-        self._run = folder / name
-        self._loop = loop
-        alone = ["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
-        first = 'hostname "$0"; echo; exec sleep infinity'
-        self.process = subprocess.Popen(
-            [*alone, *rights, "sh", "-euc", first, name], stdout=subprocess.PIPE
-        )
-        assert self.process.stdout is not None
-        self.process.stdout.readline()
-        (self._first,) = _children(self.process.pid)
-        own = os.readlink(f"/proc/{self._first}/ns/pid")
-        assert own not in (os.readlink("/proc/self/ns/pid"), reboot.INITIAL_PID_NAMESPACE)
-        self._rights = rights
-
-    def call(self, action: str, **parameters: str) -> subprocess.CompletedProcess[str]:
-        """Call an action of the agent as a person does, on this node."""
-        values = {"device": self._loop.path, "lock_timeout": "5", "monitor_interval": "1"}
-        words = [f"{name}={value}" for name, value in (values | parameters).items()]
-        given = [each for word in words for each in ("-p", word)]
-        inside = ["nsenter", "-t", str(self._first), "--pid", "--mount", "--uts"]
-        call = [str(ROOT / "dev"), "ocfkit", "run", "--instance", "lock", *given, "sfex", action]
-        return subprocess.run(
-            [*inside, *self._rights, *call],
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HA_RSCTMP": str(self._run)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def keeper(self) -> Identity:
-        """As seen from outside."""
-        return process.identify(self._seen_from_outside(self.status().process.pid))
-
-    def guardian(self) -> Identity:
-        return process.identify(self._seen_from_outside(self.status().guardians[0].process.pid))
-
-    def status(self) -> Status:
-        (file,) = self._run.rglob("*~lock")
-        status = Status.decode(file.read_text())
-        assert status is not None
-        return status
-
-    def processes(self) -> list[str]:
-        """Names of all that runs there but its first process, which buries nobody."""
-        mine = os.readlink(f"/proc/{self._first}/ns/pid")
-        stats = [process.stat(pid) for pid in _in(mine) if pid != self._first]
-        return [each.comm for each in stats if not each.ended]
-
-    def is_alive(self) -> bool:
-        return self.process.poll() is None
-
-    def ends(self, seconds: float) -> float:
-        """The boot time at which it has ended, which is now."""
-        self.process.wait(seconds)
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def _seen_from_outside(self, pid: int) -> int:
-        for each in _in(os.readlink(f"/proc/{self._first}/ns/pid")):
-            text = Path(f"/proc/{each}/status").read_text()
-            if re.search(rf"^NSpid:.*\s{pid}$", text, re.MULTILINE):
-                return each
-        raise AssertionError(f"no process {pid} there")
-
-
-def _children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(each) for each in text.split()]
-
-
-def _in(namespace: str) -> Iterator[int]:
-    for pid in process.pids():
-        try:
-            if os.readlink(f"/proc/{pid}/ns/pid") == namespace:
-                yield pid
-        except OSError:
-            continue
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 5.0) -> None:
