@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.services import roots
 from tests.services.cluster_tools import Machine, build_wheel
+from tests.services.side_by_side import Outcomes, played
 
 
 def debian(name: str) -> Path:
@@ -40,3 +42,11 @@ def pacemaker() -> Path:
 def machine(pacemaker: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """A machine with the cluster's own tools, and ocfkit as it is in the checkout now."""
     return Machine(pacemaker, build_wheel(tmp_path_factory.mktemp("wheel")))
+
+
+@pytest.fixture(scope="module")
+def stage(request: pytest.FixtureRequest, pacemaker: Path) -> Iterator[Outcomes]:
+    """The tests of a file that are played side by side, all under way from the first one on."""
+    every = [each for each in request.session.items if isinstance(each, pytest.Function)]
+    with played(pacemaker, [each for each in every if each.path == request.path]) as outcomes:
+        yield outcomes

@@ -12,14 +12,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
+from typing import TypeVar
 
 from ocfkit.agents.sfex import store
 from ocfkit.agents.sfex.status import Status
@@ -28,12 +30,15 @@ from ocfkit.linux import process, reboot
 from ocfkit.linux.blockdev import BlockDevice
 from ocfkit.linux.process import Identity
 from tests.ocfkit.command import BARE, ROOT, argv
-from tests.services import loops
+from tests.services import loops, ways
 from tests.services.loops import Loop
 from tests.services.roots import ENTER
+from tests.services.ways import Way
 
 COLLISION, LOCK = 1.0, 4.0
 TIMES = ("-c", "1", "-t", "4", "-m", "1")
+USUAL = {"lock_timeout": "5", "monitor_interval": "1"}
+"""Of the agent, with its own collision_timeout, a second."""
 
 _START = r"""
 mknod "$1" b "$2" "$3"
@@ -42,9 +47,18 @@ mount -t tmpfs tmpfs /proc
 [ "$(stat -f -c %T /proc/sysrq-trigger)" = tmpfs ]
 shift 3
 code=0
+read -r _
+began=$(date +%s.%N)
 HA_logfile=/tmp/log "$@" </dev/null >/dev/null 2>&1 || code=$?
-echo "$code"
+echo "$code $began $(date +%s.%N)"
 exec cat
+"""
+
+_HOLDS = """
+import time
+from tests.agents.sfex.holder import run
+began = time.time()
+print(run(sys.argv[1:]), began, time.time())
 """
 
 _BESIDE = '[ ! -e /proc/sysrq-trigger ] || mount --bind "$0" /proc/sysrq-trigger; exec "$@"'
@@ -62,24 +76,46 @@ exec cat
 """
 """Of a PidNode; it ends when we do. What would reset the machine cannot be opened there."""
 
+_OWNS = """\
+import os, select, sys, time
+name, trigger = sys.argv[1:]
+os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+while not os.path.getsize(trigger) and not select.select([0], [], [], 0.01)[0]:
+    os.write(1, f"{name} {time.clock_gettime_ns(time.CLOCK_BOOTTIME)}\\n".encode())
+"""
+
 _numbers = count()
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 5.0, pause: float = 0.01) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(pause)
 
 
 class Node:
     """A daemon that takes a lock, or will have failed to."""
 
+    took: float
+    """Seconds from the beginning of the daemon to its answer, without the start of a machine."""
+
     def __init__(self, call: list[str], env: dict[str, str] | None = None) -> None:
-        self.began = time.monotonic()
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(call, stdin=pipe, stdout=pipe, env=env)
+
+    def go(self) -> None:
+        """Let it begin, when it was started to wait for that."""
+        raise NotImplementedError
 
     def code(self) -> int:
         """Its exit code, as soon as it has one; it may go on in the background."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        self.took = time.monotonic() - self.began
-        assert line.strip(), "it was not started"
-        return int(line)
+        line = self._process.stdout.readline().split()
+        assert line, "it was not started"
+        began, ended = map(float, line[1:])
+        self.took = ended - began
+        return int(line[0])
 
     def keeper(self) -> int:
         """Pid of the process that has the lock."""
@@ -106,7 +142,9 @@ class Node:
 class C(Node):
     """Debian's. The thread that makes it has to live as long as it is wanted (prctl(2))."""
 
-    def __init__(self, root: Path, loop: Loop, index: int, name: str, *times: str) -> None:
+    def __init__(
+        self, root: Path, loop: Loop, index: int, name: str, *times: str, waits: bool = False
+    ) -> None:
         device = os.stat(loop.path).st_rdev
         numbers = [str(os.major(device)), str(os.minor(device))]
         daemon = next(root.glob("usr/lib*/heartbeat/sfex_daemon"), None) or next(
@@ -116,6 +154,13 @@ class C(Node):
         call += [f"/{daemon.relative_to(root)}", "-i", str(index), *(times or TIMES)]
         super().__init__([*call, "-n", name, "-r", f"c{index}", loop.path])
         self.name = name
+        if not waits:
+            self.go()
+
+    def go(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
 
     def keeper(self) -> int:
         """The last one: those before it are its forebears."""
@@ -146,16 +191,31 @@ class C(Node):
 class Python(Node):
     """Ours with a diary."""
 
-    def __init__(self, folder: Path, loop: Loop, index: int, name: str, *times: str) -> None:
+    def __init__(
+        self, folder: Path, loop: Loop, index: int, name: str, *times: str, waits: bool = False
+    ) -> None:
         self.notes = folder / f"notes-{next(_numbers)}"
+        self._gate = Path(f"{self.notes}-gate")
+        if waits:
+            os.mkfifo(self._gate)
         redirect = folder / "sysrq"
         redirect.touch()
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
-        code += "from tests.agents.sfex.holder import run; print(run(sys.argv[1:]))"
+        code += _HOLDS
         call = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _BESIDE]
         call += [str(redirect), sys.executable, "-IB", "-c", code, str(self.notes), "--"]
         call += ["-i", str(index), *(times or TIMES), "-n", name, "-r", self.notes.name, loop.path]
         super().__init__(call, {**BARE, "HA_RSCTMP": str(folder / "run")})
+
+    def go(self) -> None:
+        def opens() -> bool:
+            try:
+                os.close(os.open(self._gate, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:  # ENXIO: nobody waits there yet
+                return False
+            return True
+
+        wait_for(opens, pause=0.001)
 
     def keeper(self) -> int:
         return int(self.notes.read_text().split()[1])
@@ -178,14 +238,22 @@ class PidNode:
     """A node on which the cluster's actions are called."""
 
     trigger = os.devnull
+    said: str
+    """By the start that was waited for."""
 
     def __init__(
-        self, name: str, loop: Loop, folder: Path, *, rights: tuple[str, ...] = ()
+        self,
+        name: str,
+        loop: Loop,
+        folder: Path,
+        *,
+        index: int = 1,
+        rights: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self._run = folder / f"{name}-{next(_numbers)}"
         self._run.mkdir()
-        self._loop = loop
+        self._values = {"device": loop.path, "index": str(index), **USUAL}
         self._rights = rights
         self._log = self._run / "kmsg"
         alone = ["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
@@ -201,17 +269,31 @@ class PidNode:
 
     def call(self, action: str, **parameters: str) -> subprocess.CompletedProcess[str]:
         """Call an action of the agent as a person does, on this node."""
-        values = {"device": self._loop.path, "lock_timeout": "5", "monitor_interval": "1"}
-        words = [f"{name}={value}" for name, value in (values | parameters).items()]
+        calling = self._calling(action, parameters)
+        out, err = calling.communicate(timeout=60)
+        return subprocess.CompletedProcess(calling.args, calling.returncode, out, err)
+
+    def start(self, **parameters: str) -> None:
+        """Call that action, and do not wait for it."""
+        self._starting = self._calling("start", parameters)
+
+    def code(self) -> int:
+        """What has become of it."""
+        self.said, _ = self._starting.communicate(timeout=60)
+        return self._starting.returncode
+
+    def _calling(self, action: str, parameters: dict[str, str]) -> subprocess.Popen[str]:
+        values = self._values | parameters
+        words = [f"{name}={value}" for name, value in values.items()]
         given = [each for word in words for each in ("-p", word)]
         inside = ["nsenter", "-t", str(self.first), "--pid", "--mount", "--uts"]
-        return subprocess.run(
+        return subprocess.Popen(
             [*inside, *self._rights, *argv("run", "--instance", "lock", *given, "sfex", action)],
             env={**BARE, "HA_RSCTMP": str(self._run)},
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
-            check=False,
         )
 
     def keeper(self) -> Identity:
@@ -228,6 +310,13 @@ class PidNode:
         status = Status.decode(file.read_text())
         assert status is not None
         return status
+
+    def deadline(self) -> int:
+        """What the guardian has, a boot time: the status record may be a moment behind."""
+        where = self.status().guardian
+        assert where is not None
+        with open(f"/proc/{self.guardian().pid}/fd/{where.page}", "rb") as page:
+            return int.from_bytes(page.read(8), sys.byteorder, signed=True)
 
     def log(self) -> str:
         """What the guardian has said; "" where the machine has no /dev/kmsg."""
@@ -273,6 +362,68 @@ def _in(namespace: str) -> Iterator[int]:
             continue
 
 
+class Owner:
+    """Who believes, as a process of a node, that the lock is his."""
+
+    def __init__(self, node: C | PidNode, file: int) -> None:
+        """It says so in `file` until the node ends, or what is left of a C node would."""
+        os.write(file, f"{node.name} {boot()}\n".encode())
+        inside = ["nsenter", "-t", str(node.first), "--pid"]
+        self._process = subprocess.Popen(
+            [*inside, sys.executable, "-ISBc", _OWNS, node.name, node.trigger],
+            stdin=subprocess.PIPE,
+            stdout=file,
+        )
+
+    def gone(self, until: int) -> int:
+        """The boot time of its end; 0 when that does not come."""
+        watched = os.pidfd_open(self._process.pid)
+        try:
+            poll = select.poll()
+            poll.register(watched, select.POLLIN)
+            ended = poll.poll(max(0, until - boot()) // 1_000_000)
+            return boot() if ended else 0
+        finally:
+            os.close(watched)
+
+    def rest(self) -> None:
+        """What needs the lock is stopped on that node, as it has to be before the lock is."""
+        self._process.communicate(timeout=10)
+
+
+def boot() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class Witness:
+    """What all nodes write to who believe that the lock is theirs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._owners: list[Owner] = []
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+
+    def sees(self, owner: C | PidNode) -> Owner:
+        """From now on it owns the lock."""
+        made = Owner(owner, self._file)
+        self._owners.append(made)
+        return made
+
+    def turns(self) -> list[str]:
+        """Whose the lock was, one after the other; of two at once, each comes again and again."""
+        lines = [line.split() for line in self._path.read_text().splitlines()]
+        stamps = sorted((int(moment), name) for name, moment in lines)
+        return [name for name, _ in groupby(name for _, name in stamps)]
+
+    def close(self) -> None:
+        for each in self._owners:
+            each.rest()
+        os.close(self._file)
+
+
+One = TypeVar("One", bound=Node | PidNode)
+
+
 class Contest:
     """One lock, and nodes that want it."""
 
@@ -284,24 +435,41 @@ class Contest:
         self._nodes: list[Node | PidNode] = []
         self._device = BlockDevice(loop.path, writable=True)
         self.lock = Store(self._device, index)
+        self.witness = Witness(folder / f"witness-{next(_numbers)}")
 
-    def c(self, name: str = "nodeC", *times: str, on: Loop | None = None) -> C:
-        node = C(self._root, on or self.loop, self.index, name, *times)
-        self._nodes.append(node)
-        return node
+    def c(self, name: str = "nodeC", *times: str, on: Loop | None = None, waits: bool = False) -> C:
+        made = C(self._root, on or self.loop, self.index, name, *times, waits=waits)
+        return self._with(made)
 
-    def python(self, name: str = "nodeP", *times: str, on: Loop | None = None) -> Python:
-        node = Python(self._folder, on or self.loop, self.index, name, *times)
-        self._nodes.append(node)
-        return node
+    def python(
+        self, name: str = "nodeP", *times: str, on: Loop | None = None, waits: bool = False
+    ) -> Python:
+        made = Python(self._folder, on or self.loop, self.index, name, *times, waits=waits)
+        return self._with(made)
 
     def node(self, kind: str) -> Node:
         return self.c() if kind == "c" else self.python()
 
+    def pid_node(self, name: str, on: Loop | None = None) -> PidNode:
+        return self._with(PidNode(name, on or self.loop, self._folder, index=self.index))
+
     def close(self) -> None:
         for node in self._nodes:
             node.close()
+        self.witness.close()
         self._device.close()
+
+    def _with(self, node: One) -> One:
+        self._nodes.append(node)
+        return node
+
+
+class Torn(Contest):
+    """On a disk with a way that can be hung or broken."""
+
+    def __init__(self, root: Path, folder: Path, way: Way) -> None:
+        super().__init__(root, folder, way.straight, 1)
+        self.way = way
 
 
 class Field:
@@ -311,29 +479,38 @@ class Field:
         self._root = root
         self._folder = folder
         self._loop = loop
-        with BlockDevice(loop.path, writable=True) as device:
-            store.create(device, device.size // device.sector - 1)
+        _prepare(loop)
         self._indices = count(1)
-        self._contests: list[Contest] = []
 
-    def contest(self) -> Contest:
+    @contextmanager
+    def contest(self) -> Generator[Contest]:
         """About a lock that nobody has ever held."""
         made = Contest(self._root, self._folder, self._loop, next(self._indices))
-        self._contests.append(made)
-        return made
-
-    def close(self) -> None:
-        for each in self._contests:
-            each.close()
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 @contextmanager
 def field(root: Path, folder: Path, sector: int = 512) -> Generator[Field]:
     backing = folder / f"disk-{next(_numbers)}"
-    backing.write_bytes(bytes(sector * 64))
+    backing.write_bytes(bytes(sector * 200))
     with loops.attached(backing, sector) as loop:
-        made = Field(root, folder, loop)
+        yield Field(root, folder, loop)
+
+
+@contextmanager
+def torn(root: Path, folder: Path) -> Generator[Torn]:
+    with ways.made(folder) as way:
+        _prepare(way.straight)
+        made = Torn(root, folder, way)
         try:
             yield made
         finally:
             made.close()
+
+
+def _prepare(loop: Loop) -> None:
+    with BlockDevice(loop.path, writable=True) as device:
+        store.create(device, device.size // device.sector - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,20 +14,13 @@ from ocfkit.agents.sfex.store import Store
 from ocfkit.linux.blockdev import BlockDevice
 from tests.services import loops
 from tests.services.loops import Loop
-from tests.services.sfex_nodes import PidNode
+from tests.services.sfex_nodes import PidNode, wait_for
 
 COLLISION, LOCK = 1.0, 5.0
 LEASE = LOCK - 1.0
 MEGABYTE = 1024
 
 WITHOUT_REBOOT = ("setpriv", "--bounding-set", "-sys_boot", "--inh-caps", "-all")
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture

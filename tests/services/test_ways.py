@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from ocfkit.linux import process
 from ocfkit.linux.blockdev import BlockDevice
 from tests.services import loops, ways
+from tests.services.sfex_nodes import wait_for
 from tests.services.test_loops import ROOT, backing
 from tests.services.ways import Way
 
@@ -64,13 +65,6 @@ def writing(device: str) -> subprocess.Popen[bytes]:
     time.sleep(0.1)  # it does so for a moment in each write
     assert process.stat(started.pid).state == process.UNINTERRUPTIBLE
     return started
-
-
-def wait_for(what: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_both_lead_to_the_same_bytes(way: Way) -> None:

@@ -78,7 +78,11 @@ def keep(notes: str, sector: int, slow: float) -> None:
     from ocfkit.agents.sfex.__main__ import entry
 
     def armed(*_: object, predecessors: Sequence[status.Guardian], **__: object) -> Notes:
-        return Notes(notes, predecessors)
+        guard = Notes(notes, predecessors)
+        gate = Path(f"{notes}-gate")
+        if gate.is_fifo():  # whoever opens it wants to say when it begins
+            gate.read_bytes()
+        return guard
 
     setattr(daemon, "armed", armed)  # noqa: B010
     if sector:
