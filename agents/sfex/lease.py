@@ -294,7 +294,8 @@ class Protocol:
 
     def _holding(self, stage: Holding, event: Event, now: Now) -> Step:
         if self.is_over(stage.issued, now):
-            return self._lose(stage, f"no renewal for {seconds(self.timing.lease)}")
+            last = stage.stops() if isinstance(event, Stop) else stage
+            return self._lose(last, f"no renewal for {seconds(self.timing.lease)}")
         step: Step = stage, ()
         match event:
             case Stop():

@@ -435,6 +435,9 @@ class TestReleasing:
         (command,) = node.after(late).finds(ours(9))
         assert command[:2] == ("exit", 1)
 
+    def test_a_lease_that_is_over_is_no_reason_to_fence_any_more(self) -> None:
+        assert holder().after(19).stop() == [("exit", 1, "not released: no renewal for 19 s")]
+
     def test_a_release_that_has_had_no_effect_is_told(self) -> None:
         node = holder()
         node.stop()
