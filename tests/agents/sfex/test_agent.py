@@ -264,12 +264,35 @@ class TestMonitor:
         assert sfex.start().code == 0
         keeper_of(sfex).send(signal.SIGKILL)
         wait_for(lambda: keeper_of(sfex).stat() is None)
-        outcome = sfex.monitor()
+        outcome = sfex.monitor()  # the diary is the keeper's own, so there is no guardian left
         assert outcome.code == 1
         # Here it was its own guardian; tests/services/test_sfex_agent.py has a real one.
         assert "and its guardian have died: nothing ends this node" in outcome.reason
         assert sfex.stop().code == 0
         assert sfex.monitor().code == 7
+
+    @pytest.mark.parametrize(
+        ("guarded", "left", "sentence"),
+        [
+            (True, 9, "has died: unless this is stopped before, the node is fenced in "),
+            (True, -9, "has died: unless this is stopped before, the node is fenced in 0.0 s"),
+            (False, 9, "have died: nothing ends this node, and the lease is over in "),
+            (False, -9, "have died: nothing ends this node, and the lease is over since 9."),
+        ],
+    )
+    def test_of_a_keeper_that_has_died_says_what_will_come(
+        self, sfex: Instance, *, guarded: bool, left: int, sentence: str
+    ) -> None:
+        me = process.identify(os.getpid())
+        gone = Identity(me.pid, me.start + 1, me.boot)
+        ends = boot() + left * SECOND
+        guardian = Guardian(me if guarded else gone, 0, 0)
+        status = Status("holding", gone, guardian=guardian, renewed=ends, deadline=ends)
+        record_of(sfex).write(status.encode())
+        outcome = sfex.monitor()
+        record_of(sfex).remove()
+        assert outcome.code == 1
+        assert sentence in outcome.reason
 
     def test_of_a_lock_that_was_lost_has_failed_until_it_is_stopped(
         self, sfex: Instance, lock: Store, disk: str
