@@ -18,7 +18,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count, groupby
 from pathlib import Path
 from typing import TypeVar
@@ -164,7 +166,8 @@ class C(Node):
 
     def keeper(self) -> int:
         """The last one: those before it are its forebears."""
-        return [pid for pid in self._all() if process.stat(pid).comm == "sfex_daemon"][-1]
+        inside = _in(os.readlink(f"/proc/{self.first}/ns/pid"))
+        return [pid for pid in inside if process.stat(pid).comm == "sfex_daemon"][-1]
 
     def lost(self) -> bool:
         return Path(self.trigger).read_text() != ""
@@ -174,18 +177,13 @@ class C(Node):
         """What it resets the machine with."""
         return f"/proc/{self.first}/root/proc/sysrq-trigger"
 
-    @property
+    @cached_property
     def first(self) -> int:
-        """Pid of the first process of its namespace."""
-        return self._all()[0]
-
-    def _all(self) -> list[int]:
-        namespaces = {self._process.pid}
-        for pid in process.pids():
-            with contextlib.suppress(OSError):
-                if process.stat(pid).ppid in namespaces:
-                    namespaces.add(pid)
-        return list(_in(os.readlink(f"/proc/{max(namespaces)}/ns/pid")))
+        """Pid of the first process of its namespace, which is there once it has answered."""
+        ours, pid = os.readlink("/proc/self/ns/pid"), self._process.pid
+        while os.readlink(f"/proc/{pid}/ns/pid") == ours:
+            (pid,) = _children(pid)
+        return pid
 
 
 class Python(Node):
@@ -298,12 +296,12 @@ class PidNode:
 
     def keeper(self) -> Identity:
         """As seen from outside."""
-        return process.identify(self._seen_from_outside(self.status().process.pid))
+        return self._identity(self.status().process.pid)
 
     def guardian(self) -> Identity:
         status = self.status()
         assert status.guardian is not None
-        return process.identify(self._seen_from_outside(status.guardian.process.pid))
+        return self._identity(status.guardian.process.pid)
 
     def status(self) -> Status:
         (file,) = self._run.rglob("*~lock")
@@ -311,12 +309,24 @@ class PidNode:
         assert status is not None
         return status
 
+    def state(self) -> str:
+        """As the keeper has it; "" when there is none yet."""
+        return self.status().state if any(self._run.rglob("*~lock")) else ""
+
     def deadline(self) -> int:
         """What the guardian has, a boot time: the status record may be a moment behind."""
         where = self.status().guardian
         assert where is not None
         with open(f"/proc/{self.guardian().pid}/fd/{where.page}", "rb") as page:
             return int.from_bytes(page.read(8), sys.byteorder, signed=True)
+
+    def guards(self) -> bool:
+        """Whether the guardian of the status record is there."""
+        where = self.status().guardian
+        if where is None:
+            return False
+        seen = self._seen_from_outside(where.process.pid)
+        return seen is not None and not process.stat(seen).ended
 
     def log(self) -> str:
         """What the guardian has said; "" where the machine has no /dev/kmsg."""
@@ -340,12 +350,18 @@ class PidNode:
         self.process.kill()
         self.process.communicate()
 
-    def _seen_from_outside(self, pid: int) -> int:
+    def _identity(self, pid: int) -> Identity:
+        seen = self._seen_from_outside(pid)
+        assert seen is not None, f"no process {pid} there"
+        return process.identify(seen)
+
+    def _seen_from_outside(self, pid: int) -> int | None:
         for each in _in(os.readlink(f"/proc/{self.first}/ns/pid")):
-            text = Path(f"/proc/{each}/status").read_text()
-            if re.search(rf"^NSpid:.*\s{pid}$", text, re.MULTILINE):
-                return each
-        raise AssertionError(f"no process {pid} there")
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                text = Path(f"/proc/{each}/status").read_text()
+                if re.search(rf"^NSpid:.*\s{pid}$", text, re.MULTILINE):
+                    return each
+        return None
 
 
 def _children(pid: int) -> list[int]:
@@ -434,6 +450,7 @@ class Contest:
         self._folder = folder
         self._nodes: list[Node | PidNode] = []
         self._device = BlockDevice(loop.path, writable=True)
+        self._waiting = ThreadPoolExecutor()
         self.lock = Store(self._device, index)
         self.witness = Witness(folder / f"witness-{next(_numbers)}")
 
@@ -453,9 +470,21 @@ class Contest:
     def pid_node(self, name: str, on: Loop | None = None) -> PidNode:
         return self._with(PidNode(name, on or self.loop, self._folder, index=self.index))
 
+    def answer(self, node: C | PidNode) -> Future[int]:
+        """Its exit code, when it has one; with a 0 it owns the lock from that moment on."""
+
+        def wait() -> int:
+            code = node.code()
+            if code == 0:
+                self.witness.sees(node)
+            return code
+
+        return self._waiting.submit(wait)
+
     def close(self) -> None:
         for node in self._nodes:
             node.close()
+        self._waiting.shutdown()
         self.witness.close()
         self._device.close()
 
