@@ -295,3 +295,53 @@ def test_a_guardian_that_was_killed_has_a_successor_by_the_next_renewal(torn: To
     suspend(holder, torn)
     late = fenced(owner, holder.deadline())
     return f"no guardian for {without:.2f} s, ended {late:.2f} ms after the deadline"
+
+
+def kill_both(holder: PidNode) -> None:
+    """The guardian first, or it would say so."""
+    keeper, guardian = holder.keeper(), holder.guardian()
+    guardian.send(signal.SIGKILL)
+    keeper.send(signal.SIGKILL)
+    assert keeper.wait(5.0)
+
+
+def suspend_both(holder: PidNode) -> None:
+    keeper, guardian = holder.keeper(), holder.guardian()
+    guardian.send(signal.SIGSTOP)
+    keeper.send(signal.SIGSTOP)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            kill_both,
+            "the keeper, process {pid}, and its guardian have died: nothing ends this node",
+        ),
+        (suspend_both, "the keeper, process {pid}, which is suspended, has not renewed"),
+    ],
+    ids=["killed", "suspended"],
+)
+@side_by_side
+def test_a_node_without_keeper_and_guardian_goes_on_and_only_its_monitor_says_so(
+    torn: Torn, fault: Callable[[PidNode], None], sentence: str
+) -> str:
+    """This is not safe, and cannot be made so by processes: a watchdog of its own can."""
+    holder, owner = holding(torn)
+    pid = holder.status().process.pid
+    fault(holder)
+    deadline = holder.status().deadline
+    answer = torn.answer(ours(torn))
+    assert not owner.gone(deadline + SECOND)
+    monitor = holder.call("monitor", **SHORT)
+    assert monitor.returncode == 1
+    assert sentence.format(pid=pid) in monitor.stdout
+    assert answer.result() == 0
+    time.sleep(0.3)
+    assert torn.witness.turns()[:3] == ["db1", "db2", "db1"]
+    owner.rest()
+    assert holder.call("stop", **SHORT).returncode == 0
+    assert holder.processes() == []
+    assert holder.call("monitor", **SHORT).returncode == 7
+    assert torn.lock.read().name == b"db2"
+    return monitor.stdout
