@@ -165,17 +165,19 @@ class Guard:
             line.close()
         self._predecessors = []
 
-    def stay(self) -> None:
+    def stay(self) -> bool:
         """See to it that somebody guards the deadline: a guardian that was killed has a successor.
 
-        Where there can be none, `enforce` fences, and raises UnguardedError when that has had no
-        effect; in `advise` the keeper goes on alone, and the next call is another attempt.
+        Whether there is a new one. Where there can be none, `enforce` fences, and raises
+        UnguardedError when that has had no effect; in `advise` the keeper goes on alone, and the
+        next call is another attempt.
         """
         if not self._deadline:
-            return
+            return False
         try:
-            if not self.is_there():
-                self._start(min(self._deadline, guardian.boot() + _TO_SETTLE))
+            if self.is_there():
+                return False
+            self._start(min(self._deadline, guardian.boot() + _TO_SETTLE))
         except Exception as error:  # whatever it is, nobody is there
             why = f"the guardian has died, and there is no other ({_why(error)})"
             if self.missing != (why,):
@@ -184,6 +186,8 @@ class Guard:
             if self._mode == "enforce":
                 self.fence(why)
                 raise UnguardedError(why) from error
+            return False
+        return True
 
     @property
     def where(self) -> tuple[status.Guardian, ...]:

@@ -69,8 +69,8 @@ if TYPE_CHECKING:
             """
             ...
 
-        def stay(self) -> None:
-            """Be there still, if there is a deadline; called now and then."""
+        def stay(self) -> bool:
+            """Be there still, if there is a deadline; whether it is another one that is there."""
             ...
 
         def released(self) -> None:
@@ -117,7 +117,7 @@ def now() -> Now:
 class Keeper:
     """Takes one lock and keeps it until it is told to stop, or has lost it."""
 
-    __slots__ = ("_guard", "_lock", "_orders", "_rules", "_stage", "_tell")
+    __slots__ = ("_guard", "_held", "_lock", "_orders", "_rules", "_stage", "_tell")
 
     def __init__(
         self, rules: lease.Protocol, lock: Lock, *, guard: Guard, orders: Orders, tell: Tell
@@ -129,6 +129,7 @@ class Keeper:
         self._orders = orders
         self._tell = tell
         self._stage: Stage = Idle()
+        self._held: Hold | None = None
 
     def run(self, inherited: Lease | None = None) -> int:
         """Return the exit code of the C daemon: TAKEN after a clean stop, FAILED, REFUSED.
@@ -147,9 +148,11 @@ class Keeper:
                     todo = self._after(self._write(command.record))
                 case Sleep():
                     self._orders.sleep(command.until)
-                    self._guard.stay()
+                    if self._guard.stay():
+                        self._tell("holding", held=self._held)  # how to reach this one
                     todo = self._after(Timer())
                 case Hold():  # and Extend
+                    self._held = command
                     self._guard.deadline(command.deadline)
                     self._tell("holding", held=command)
                     todo = rest

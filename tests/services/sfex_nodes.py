@@ -14,6 +14,7 @@ import os
 import re
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -67,6 +68,7 @@ _BESIDE = '[ ! -e /proc/sysrq-trigger ] || mount --bind "$0" /proc/sysrq-trigger
 
 _FIRST = r"""
 hostname "$0"
+[ -z "$2" ] || mount -t tmpfs -o "size=$2" tmpfs "$3"
 : >"$1"
 [ ! -e /dev/kmsg ] || mount --bind "$1" /dev/kmsg
 if [ -e /proc/sysrq-trigger ]; then
@@ -186,6 +188,13 @@ class C(Node):
         return pid
 
 
+def _device_of_its_own(loop: Loop, folder: Path) -> str:
+    """The device by a node that nobody else opens: on one, two keepers would be of one machine."""
+    path = folder / f"{Path(loop.path).name}-{next(_numbers)}"
+    os.mknod(path, stat.S_IFBLK | 0o600, os.stat(loop.path).st_rdev)
+    return str(path)
+
+
 class Python(Node):
     """Ours with a diary."""
 
@@ -202,7 +211,8 @@ class Python(Node):
         code += _HOLDS
         call = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", _BESIDE]
         call += [str(redirect), sys.executable, "-IB", "-c", code, str(self.notes), "--"]
-        call += ["-i", str(index), *(times or TIMES), "-n", name, "-r", self.notes.name, loop.path]
+        call += ["-i", str(index), *(times or TIMES), "-n", name, "-r", self.notes.name]
+        call.append(_device_of_its_own(loop, folder))
         super().__init__(call, {**BARE, "HA_RSCTMP": str(folder / "run")})
 
     def go(self) -> None:
@@ -247,21 +257,30 @@ class PidNode:
         *,
         index: int = 1,
         rights: tuple[str, ...] = (),
+        run_size: str = "",
     ) -> None:
+        """With a `run_size`, its records have a file system of that size."""
         self.name = name
         self._run = folder / f"{name}-{next(_numbers)}"
         self._run.mkdir()
-        self._values = {"device": loop.path, "index": str(index), **USUAL}
+        self.device = _device_of_its_own(loop, folder)
+        self._values = {"device": self.device, "index": str(index), **USUAL}
         self._rights = rights
         self._log = self._run / "kmsg"
         alone = ["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            [*alone, "sh", "-euc", _FIRST, name, str(self._log)], stdin=pipe, stdout=pipe
+            [*alone, "sh", "-euc", _FIRST, name, str(self._log), run_size, str(self._run)],
+            stdin=pipe,
+            stdout=pipe,
         )
         assert self.process.stdout is not None
         self.process.stdout.readline()
         (self.first,) = _children(self.process.pid)
+        self._folder = str(self._run)
+        if run_size:  # it is seen from there alone
+            self._run = Path(f"/proc/{self.first}/root{self._run}")
+            self._log = self._run / "kmsg"
         own = os.readlink(f"/proc/{self.first}/ns/pid")
         assert own not in (os.readlink("/proc/self/ns/pid"), reboot.INITIAL_PID_NAMESPACE)
 
@@ -287,7 +306,7 @@ class PidNode:
         inside = ["nsenter", "-t", str(self.first), "--pid", "--mount", "--uts"]
         return subprocess.Popen(
             [*inside, *self._rights, *argv("run", "--instance", "lock", *given, "sfex", action)],
-            env={**BARE, "HA_RSCTMP": str(self._run)},
+            env={**BARE, "HA_RSCTMP": self._folder},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -299,9 +318,7 @@ class PidNode:
         return self._identity(self.status().process.pid)
 
     def guardian(self) -> Identity:
-        status = self.status()
-        assert status.guardian is not None
-        return self._identity(status.guardian.process.pid)
+        return self._identity(self.status().guardians[0].process.pid)
 
     def status(self) -> Status:
         (file,) = self._run.rglob("*~lock")
@@ -315,18 +332,21 @@ class PidNode:
 
     def deadline(self) -> int:
         """What the guardian has, a boot time: the status record may be a moment behind."""
-        where = self.status().guardian
-        assert where is not None
+        where = self.status().guardians[0]
         with open(f"/proc/{self.guardian().pid}/fd/{where.page}", "rb") as page:
             return int.from_bytes(page.read(8), sys.byteorder, signed=True)
 
     def guards(self) -> bool:
         """Whether the guardian of the status record is there."""
-        where = self.status().guardian
-        if where is None:
-            return False
-        seen = self._seen_from_outside(where.process.pid)
+        where = self.status().guardians
+        seen = self._seen_from_outside(where[0].process.pid) if where else None
         return seen is not None and not process.stat(seen).ended
+
+    def fill_run(self) -> None:
+        """Leave no room where its records are."""
+        with contextlib.suppress(OSError), open(self._run / "much", "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
 
     def log(self) -> str:
         """What the guardian has said; "" where the machine has no /dev/kmsg."""

@@ -106,6 +106,25 @@ def test_a_stop_after_the_death_of_its_keeper_calls_off_the_fence(node: PidNode)
         time.sleep(0.05)
 
 
+def test_without_room_for_records_a_holder_goes_on_and_can_be_stopped(
+    loop: Loop, folder: Path
+) -> None:
+    """/run is full: the record is renewed in its place."""
+    node = PidNode("db1", loop, folder, run_size="32k")
+    try:
+        assert node.call("start").returncode == 0
+        node.fill_run()
+        first = node.status().deadline
+        wait_for(lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME) > first)
+        assert node.status().deadline > first
+        seen = node.call("monitor")
+        assert seen.returncode == 0, seen.stdout
+        assert node.call("stop").returncode == 0
+        assert node.call("monitor").returncode == 7
+    finally:
+        node.close()
+
+
 def test_a_keeper_that_has_died_has_a_successor_at_once(node: PidNode) -> None:
     assert node.call("start").returncode == 0
     node.keeper().send(signal.SIGKILL)
@@ -138,7 +157,7 @@ def test_a_node_that_nothing_could_end_gets_no_lock_unless_it_is_wanted(
     try:
         refused = node.call("start")
         assert refused.returncode == 1
-        lack = "nothing on this node could end who loses the lock: "
+        lack = "nothing on this node could end in time who loses the lock: "
         assert f"not held without a guardian: {lack}" in refused.stdout
         assert "reboot(2) cannot be used (Operation not permitted)" in refused.stdout
         with BlockDevice(loop.path) as device:

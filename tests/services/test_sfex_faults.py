@@ -233,7 +233,7 @@ def test_a_disk_that_fails_for_all_ends_its_owner_and_gives_the_lock_to_nobody(t
     late = ours(torn, "db3", torn.way.crooked)
     assert torn.answer(late).result() == 1
     for rival in (waiting, late):
-        assert f"Input/output error: {torn.way.crooked.path}" in rival.said
+        assert f"Input/output error: {rival.device}" in rival.said
     assert torn.witness.turns() == ["db1"]
     return waiting.said + late.said
 
@@ -278,19 +278,16 @@ def test_a_release_that_hangs_past_the_lease_arrives_late_and_gives_the_lock_to_
 
 
 @side_by_side
-def test_a_guardian_that_was_killed_has_a_successor_by_the_next_renewal(torn: Torn) -> str:
+def test_a_guardian_that_was_killed_has_a_successor_as_soon_as_its_keeper_looks(torn: Torn) -> str:
     times = {"lock_timeout": "6", "monitor_interval": "3"}
     holder, owner = holding(torn, **times)
     first = holder.guardian()
     first.send(signal.SIGKILL)
     killed = boot()
     assert first.wait(5.0)
-    monitor = holder.call("monitor", **times)
-    assert monitor.returncode == 190
-    assert "the guardian has died; the next renewal makes another" in monitor.stdout
     wait_for(holder.guards)
     without = (boot() - killed) / SECOND
-    assert without < 3.5
+    assert without < 0.6  # of renewals three seconds apart
     assert holder.call("monitor", **times).returncode == 0
     suspend(holder, torn)
     late = fenced(owner, holder.deadline())

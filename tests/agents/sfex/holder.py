@@ -43,8 +43,8 @@ class Notes:
     def deadline(self, boot: int) -> None:
         self._note(f"deadline {boot}")
 
-    def stay(self) -> None:
-        return
+    def stay(self) -> bool:
+        return False
 
     def released(self) -> None:
         self._note("released")

@@ -122,6 +122,8 @@ class Life:
         self.stop = False
         self.stays = 0
         """How often the guard was asked whether it is there."""
+        self.another = 0
+        """The number of the time at which there is another one."""
         self._stop_at = stop, after
         self.keeper = Keeper(Protocol(timing, name), disk, guard=self, orders=self, tell=self.tell)
 
@@ -136,8 +138,9 @@ class Life:
         self.deadlines.append((boot(), boot_time))
         self._note("deadline")
 
-    def stay(self) -> None:
+    def stay(self) -> bool:
         self.stays += 1
+        return self.stays == self.another
 
     def released(self) -> None:
         self._note("released")
@@ -185,6 +188,12 @@ class TestKeeper:
         life = Life(disk, stop="holding", after=4)
         life.run()
         assert life.stays > 4
+
+    def test_tells_where_a_new_guard_is_before_the_next_renewal(self, disk: Disk) -> None:
+        life = Life(disk, stop="holding", after=3)
+        life.another = 3
+        life.run()
+        assert life.journal.count("deadline") < 3
 
     def test_leaves_count_and_name_behind(self, disk: Disk) -> None:
         Life(disk, stop="holding", after=3).run()
