@@ -98,6 +98,11 @@ def wait_for(what: Callable[[], bool], seconds: float = 5.0, pause: float = 0.01
         time.sleep(pause)
 
 
+def c_daemon(root: Path) -> Path:
+    """Where Debian has put it."""
+    return next(root.glob("usr/lib*/heartbeat/sfex_daemon"))
+
+
 class Node:
     """A daemon that takes a lock, or will have failed to."""
 
@@ -126,7 +131,7 @@ class Node:
         raise NotImplementedError
 
     def end(self, number: int = signal.SIGTERM) -> float:
-        """Send it a signal; return how many seconds it took to be gone."""
+        """Send its keeper a signal; return how many seconds it took to be gone."""
         keeper = process.identify(self.keeper())
         began = time.monotonic()
         assert keeper.send(number)
@@ -151,9 +156,7 @@ class C(Node):
     ) -> None:
         device = os.stat(loop.path).st_rdev
         numbers = [str(os.major(device)), str(os.minor(device))]
-        daemon = next(root.glob("usr/lib*/heartbeat/sfex_daemon"), None) or next(
-            root.glob("usr/libexec/heartbeat/sfex_daemon")
-        )
+        daemon = c_daemon(root)
         call = [str(ENTER), "offline", str(root), "sh", "-euc", _START, "sh", loop.path, *numbers]
         call += [f"/{daemon.relative_to(root)}", "-i", str(index), *(times or TIMES)]
         super().__init__([*call, "-n", name, "-r", f"c{index}", loop.path])
@@ -170,6 +173,13 @@ class C(Node):
         """The last one: those before it are its forebears."""
         inside = _in(os.readlink(f"/proc/{self.first}/ns/pid"))
         return [pid for pid in inside if process.stat(pid).comm == "sfex_daemon"][-1]
+
+    def hangs(self) -> bool:
+        """Whether it waits in the kernel for the disk."""
+        try:
+            return process.stat(self.keeper()).state == process.UNINTERRUPTIBLE
+        except (OSError, ValueError, IndexError):  # it is not there yet
+            return False
 
     def lost(self) -> bool:
         return Path(self.trigger).read_text() != ""
@@ -227,6 +237,10 @@ class Python(Node):
 
     def keeper(self) -> int:
         return int(self.notes.read_text().split()[1])
+
+    def hangs(self) -> bool:
+        """Whether it waits in the kernel for the disk."""
+        return process.stat(self.keeper()).state == process.UNINTERRUPTIBLE
 
     def told(self) -> list[str]:
         """What the guard was told."""
@@ -326,6 +340,11 @@ class PidNode:
         assert status is not None
         return status
 
+    def hangs(self) -> bool:
+        """Whether its keeper waits in the kernel for the disk."""
+        stat = self.keeper().stat() if self.state() else None
+        return stat is not None and stat.state == process.UNINTERRUPTIBLE
+
     def state(self) -> str:
         """As the keeper has it; "" when there is none yet."""
         return self.status().state if any(self._run.rglob("*~lock")) else ""
@@ -410,6 +429,8 @@ class Owner:
             stdin=subprocess.PIPE,
             stdout=file,
         )
+        pid = self._process.pid
+        wait_for(lambda: self._process.poll() is not None or bool(_children(pid)), pause=0.001)
 
     def gone(self, until: int) -> int:
         """The boot time of its end; 0 when that does not come."""

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import pytest
 
-from ocfkit.linux import process
 from tests.services.loops import Loop
 from tests.services.sfex_nodes import C, Owner, PidNode, Torn, boot, wait_for
 from tests.services.side_by_side import side_by_side
@@ -86,14 +85,7 @@ def kill(holder: PidNode, _: Torn) -> None:
 
 def freeze(holder: PidNode, torn: Torn) -> None:
     torn.way.freeze()
-    keeper = holder.keeper()
-    wait_for(lambda: is_in_the_kernel(keeper))
-
-
-def is_in_the_kernel(keeper: process.Identity) -> bool:
-    stat = keeper.stat()
-    assert stat is not None
-    return stat.state == process.UNINTERRUPTIBLE
+    wait_for(holder.hangs)
 
 
 def cut(_: PidNode, torn: Torn) -> None:
@@ -253,7 +245,7 @@ def test_a_release_that_hangs_past_the_lease_arrives_late_and_gives_the_lock_to_
     keeper, guardian, deadline = holder.keeper(), holder.guardian(), holder.deadline()
     assert deadline - boot() > 3 * SECOND  # the next renewal is not what hangs
     keeper.send(signal.SIGTERM)
-    wait_for(lambda: is_in_the_kernel(keeper))
+    wait_for(holder.hangs)
     rival, third = ours(torn, "db2", None, **times), torn.c("db3", "-c1", "-t6", "-m3", waits=True)
     answer = torn.answer(rival)
     with punctual():
