@@ -91,11 +91,21 @@ while not os.path.getsize(trigger) and not select.select([0], [], [], 0.01)[0]:
 _numbers = count()
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 5.0, pause: float = 0.01) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 10.0, pause: float = 0.01) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end
         time.sleep(pause)
+
+
+@contextmanager
+def punctual() -> Generator[None]:
+    """What measures, or has to act between two looks of a keeper, must not be late itself."""
+    os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(3))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def c_daemon(root: Path) -> Path:
@@ -298,25 +308,29 @@ class PidNode:
         own = os.readlink(f"/proc/{self.first}/ns/pid")
         assert own not in (os.readlink("/proc/self/ns/pid"), reboot.INITIAL_PID_NAMESPACE)
 
-    def call(self, action: str, **parameters: str) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, action: str, *options: str, **parameters: str
+    ) -> subprocess.CompletedProcess[str]:
         """Call an action of the agent as a person does, on this node."""
-        calling = self._calling(action, parameters)
+        calling = self._calling(action, options, parameters)
         out, err = calling.communicate(timeout=60)
         return subprocess.CompletedProcess(calling.args, calling.returncode, out, err)
 
     def start(self, **parameters: str) -> None:
         """Call that action, and do not wait for it."""
-        self._starting = self._calling("start", parameters)
+        self._starting = self._calling("start", (), parameters)
 
     def code(self) -> int:
         """What has become of it."""
         self.said, _ = self._starting.communicate(timeout=60)
         return self._starting.returncode
 
-    def _calling(self, action: str, parameters: dict[str, str]) -> subprocess.Popen[str]:
+    def _calling(
+        self, action: str, options: tuple[str, ...], parameters: dict[str, str]
+    ) -> subprocess.Popen[str]:
         values = self._values | parameters
         words = [f"{name}={value}" for name, value in values.items()]
-        given = [each for word in words for each in ("-p", word)]
+        given = [*options, *(each for word in words for each in ("-p", word))]
         inside = ["nsenter", "-t", str(self.first), "--pid", "--mount", "--uts"]
         return subprocess.Popen(
             [*inside, *self._rights, *argv("run", "--instance", "lock", *given, "sfex", action)],

@@ -16,7 +16,7 @@ from typing import TypeVar
 import pytest
 
 from tests.services.loops import Loop
-from tests.services.sfex_nodes import C, Owner, PidNode, Torn, boot, wait_for
+from tests.services.sfex_nodes import C, Owner, PidNode, Torn, boot, punctual, wait_for
 from tests.services.side_by_side import side_by_side
 
 MS = 1_000_000
@@ -28,17 +28,11 @@ SHORT = {"lock_timeout": "3"}
 TIMES = ("-c", "1", "-t", "3", "-m", "1")
 """The shortest that there are: a lease of two seconds."""
 
+SLOW = {"lock_timeout": "7", "monitor_interval": "4"}
+SLOW_TIMES = ("-c", "1", "-t", "7", "-m", "4")
+"""Where something has to happen between two renewals."""
+
 LOGS = os.path.exists("/dev/kmsg")
-
-
-@contextmanager
-def punctual() -> Generator[None]:
-    """What measures must not be late itself."""
-    os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(3))
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def holding(torn: Torn, **parameters: str) -> tuple[PidNode, Owner]:
@@ -156,9 +150,10 @@ def frozen_and_taken(torn: Torn, challenging: Callable[[Torn], Rival]) -> Rival:
 @contextmanager
 def suspended(node: PidNode) -> Generator[None]:
     keeper = node.keeper()
-    keeper.send(signal.SIGSTOP)
-    yield
-    keeper.send(signal.SIGCONT)
+    with punctual():
+        keeper.send(signal.SIGSTOP)
+        yield
+        keeper.send(signal.SIGCONT)
 
 
 @side_by_side
@@ -213,16 +208,17 @@ def test_a_disk_that_hangs_for_all_ends_its_owner_and_gives_the_lock_to_one(torn
 
 @side_by_side
 def test_a_disk_that_fails_for_all_ends_its_owner_and_gives_the_lock_to_nobody(torn: Torn) -> str:
-    holder, owner = holding(torn)
-    c, waiting = theirs(torn, "dbC", torn.way.crooked), ours(torn, "db2", torn.way.crooked)
-    wait_for(lambda: waiting.state() == "waiting")
-    time.sleep(0.5)  # they have seen who has it
-    cut(holder, torn)
+    holder, owner = holding(torn, **SLOW)
+    c = torn.c("dbC", *SLOW_TIMES, on=torn.way.crooked)
+    waiting = ours(torn, "db2", torn.way.crooked, **SLOW)
     answers = [torn.answer(c), torn.answer(waiting)]
+    wait_for(lambda: waiting.state() == "waiting")
+    time.sleep(0.3)  # they have seen who has it, and he has not written since
+    cut(holder, torn)
     fenced(owner, holder.deadline())
     assert answers[0].result() != 0
     assert answers[1].result() == 1
-    late = ours(torn, "db3", torn.way.crooked)
+    late = ours(torn, "db3", torn.way.crooked, **SLOW)
     assert torn.answer(late).result() == 1
     for rival in (waiting, late):
         assert f"Input/output error: {rival.device}" in rival.said
@@ -238,15 +234,15 @@ def test_a_release_that_hangs_past_the_lease_arrives_late_and_gives_the_lock_to_
 
     A third node that sees it claims the lock in good faith, and finds its claim gone.
     """
-    times = {"lock_timeout": "6", "monitor_interval": "3"}
-    holder, owner = holding(torn, **times)
+    holder, owner = holding(torn, **SLOW)
     owner.rest()
     torn.way.freeze()
     keeper, guardian, deadline = holder.keeper(), holder.guardian(), holder.deadline()
-    assert deadline - boot() > 3 * SECOND  # the next renewal is not what hangs
+    assert deadline - boot() > 2.5 * SECOND  # or a renewal is what hangs
     keeper.send(signal.SIGTERM)
     wait_for(holder.hangs)
-    rival, third = ours(torn, "db2", None, **times), torn.c("db3", "-c1", "-t6", "-m3", waits=True)
+    rival = ours(torn, "db2", None, **SLOW)
+    third = torn.c("db3", *SLOW_TIMES, waits=True)
     answer = torn.answer(rival)
     with punctual():
         assert guardian.wait((deadline - boot()) / SECOND + 1.0)
@@ -260,7 +256,7 @@ def test_a_release_that_hangs_past_the_lease_arrives_late_and_gives_the_lock_to_
         third.go()
         wait_for(lambda: torn.lock.read().name == b"db3", pause=0.001)
     assert third.code() == 2
-    assert rival.call("monitor", **times).returncode == 0
+    assert rival.call("monitor", **SLOW).returncode == 0
     assert torn.lock.read().name == b"db2"
     assert torn.witness.turns() == ["db1", "db2"]
     return f"the guardian has ended the node {late / MS:.2f} ms after the deadline"
@@ -271,16 +267,15 @@ def test_a_release_that_hangs_past_the_lease_arrives_late_and_gives_the_lock_to_
 
 @side_by_side
 def test_a_guardian_that_was_killed_has_a_successor_as_soon_as_its_keeper_looks(torn: Torn) -> str:
-    times = {"lock_timeout": "6", "monitor_interval": "3"}
-    holder, owner = holding(torn, **times)
+    holder, owner = holding(torn, **SLOW)
     first = holder.guardian()
     first.send(signal.SIGKILL)
     killed = boot()
     assert first.wait(5.0)
     wait_for(holder.guards)
     without = (boot() - killed) / SECOND
-    assert without < 0.6  # of renewals three seconds apart
-    assert holder.call("monitor", **times).returncode == 0
+    assert without < 0.6  # of renewals four seconds apart
+    assert holder.call("monitor", **SLOW).returncode == 0
     suspend(holder, torn)
     late = fenced(owner, holder.deadline())
     return f"no guardian for {without:.2f} s, ended {late:.2f} ms after the deadline"

@@ -22,7 +22,17 @@ from tests.agents.sfex.test_layout import lock_block
 from tests.services import loops
 from tests.services.cluster_tools import Machine
 from tests.services.loops import Loop
-from tests.services.sfex_nodes import C, Contest, Node, PidNode, Python, Torn, c_daemon, wait_for
+from tests.services.sfex_nodes import (
+    C,
+    Contest,
+    Node,
+    PidNode,
+    Python,
+    Torn,
+    c_daemon,
+    punctual,
+    wait_for,
+)
 from tests.services.side_by_side import side_by_side
 from tests.services.test_sfex_tools import BROKEN_LOCKS, ODD_LOCKS, put
 
@@ -73,8 +83,9 @@ def test_of_two_that_have_both_found_it_free_c_has_it_when_it_claims_last(torn: 
     first = torn.pid_node("db1")
     first.start(lock_timeout="3")
     answers = [torn.answer(each) for each in (last, first)]
-    wait_for(lambda: torn.lock.read().name == b"db1", pause=0.001)
-    torn.way.thaw()
+    with punctual():
+        wait_for(lambda: torn.lock.read().name == b"db1", pause=0.001)
+        torn.way.thaw()
     assert [answer.result() for answer in answers] == [0, 1]
     assert "the lock was claimed by 'dbC' at the same time" in first.said
     assert torn.witness.turns() == ["dbC"]
@@ -87,10 +98,11 @@ def test_of_two_that_have_both_found_it_free_ours_has_it_when_it_claims_last(tor
     last = torn.pid_node("db1", on=torn.way.crooked)
     last.start(lock_timeout="3")
     late_claim(torn, last)
-    first.go()
+    with punctual():
+        first.go()
+        wait_for(lambda: torn.lock.read().name == b"dbC", pause=0.001)
+        torn.way.thaw()
     answers = [torn.answer(each) for each in (last, first)]
-    wait_for(lambda: torn.lock.read().name == b"dbC", pause=0.001)
-    torn.way.thaw()
     assert [answer.result() for answer in answers] == [0, 2]
     assert torn.witness.turns() == ["db1"]
 
@@ -129,8 +141,9 @@ def test_a_claim_of_ours_that_is_written_again_too_late_is_given_up(torn: Torn) 
     """Recipe 17, for the second write, which comes after collision_timeout."""
     late = torn.pid_node("db1", on=torn.way.crooked)
     late.start(**RARELY)
-    wait_for(lambda: torn.lock.read() == Record(True, 1, b"db1"), pause=0.001)
-    torn.way.freeze()
+    with punctual():
+        wait_for(lambda: torn.lock.read() == Record(True, 1, b"db1"), pause=0.001)
+        torn.way.freeze()
     wait_for(late.hangs)
     time.sleep(1.1)
     answer = torn.answer(late)
@@ -218,6 +231,14 @@ def test_a_name_of_256_bytes_is_refused_by_both(nodes: Contest) -> None:
     for node in (nodes.c("n" * 256, *SHORT), nodes.python("n" * 256, *SHORT)):
         assert node.code() == 1
     assert nodes.lock.read() == before
+
+
+@side_by_side
+def test_an_area_for_sectors_of_another_size_is_refused_by_both(nodes: Contest) -> None:
+    """Recipe 21."""
+    with loops.attached(nodes.loop.backing, 4096) as other:
+        for node in (nodes.c("n", *SHORT, on=other), nodes.python("n", *SHORT, on=other)):
+            assert node.code() == 1
 
 
 def taken(nodes: Contest, node: Node) -> tuple[int, bytes]:
