@@ -121,7 +121,8 @@ class Sfex(Agent):
         status = self._status()
         keeper = self._unrecorded() if status is None else status.process
         is_told = keeper is not None and keeper.send(signal.SIGKILL)
-        if keeper is not None and is_told and not keeper.wait(self.deadline.left()):
+        # Part of what is left: there has to be time to say so.
+        if keeper is not None and is_told and not keeper.wait(self.deadline.part(0.5).left()):
             # What it is writing may yet arrive, and harm whoever has the lock by then.
             raise ActionError(
                 f"the keeper, process {keeper.pid}, hangs in the kernel, where nothing ends it: "

@@ -262,6 +262,25 @@ def test_a_release_that_hangs_past_the_lease_arrives_late_and_gives_the_lock_to_
     return f"the guardian has ended the node {late / MS:.2f} ms after the deadline"
 
 
+@side_by_side
+def test_a_stop_of_a_keeper_that_hangs_in_the_kernel_fails_and_its_node_ends_in_time(
+    torn: Torn,
+) -> str:
+    """What it is writing may yet arrive, so nobody may be told that it has stopped."""
+    times = {"lock_timeout": "10"}
+    holder, owner = holding(torn, **times)
+    freeze(holder, torn)
+    deadline = holder.deadline()
+    monitor = holder.call("monitor", "--timeout", "3s", **times)
+    assert monitor.returncode == 190
+    assert f"{torn.way.crooked.path} has not answered a read in time" in monitor.stdout
+    stop = holder.call("stop", "--timeout", "4s", **times)
+    assert stop.returncode == 1
+    assert f"hangs in the kernel, where nothing ends it: {torn.way.crooked.path}" in stop.stdout
+    late = fenced(owner, deadline)
+    return f"{stop.stdout}ended {late:.2f} ms after the deadline"
+
+
 # --- the guardian ---------------------------------------------------------------------------------
 
 
