@@ -102,7 +102,9 @@ else:
     import _signal as signal  # without the enums of the front
 
 _SLICE = 1 * SECOND
-"""What we sleep at most: select(2) does not count the time of a suspend."""
+"""What we sleep at most: poll(2) does not count the time of a suspend."""
+
+_MS = SECOND // 1000
 
 _ENDED: dict[int, State] = {TAKEN: "stopped", FAILED: "failed", REFUSED: "refused"}
 
@@ -210,13 +212,15 @@ class Signals:
 
     STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-    __slots__ = ("_before", "_reader", "_watched", "_writer", "stop")
+    __slots__ = ("_before", "_poll", "_reader", "_writer", "stop")
 
     def __init__(self, *watched: int) -> None:
         """What can be read at the end of `watched`, such as a pipe's end, means stop, too."""
         self.stop = False
-        self._watched = list(watched)
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        for each in (self._reader, *watched):
+            self._poll.register(each, select.POLLIN)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._before = [(each, signal.signal(each, self._note)) for each in self.STOPPING]
 
@@ -226,17 +230,15 @@ class Signals:
             left = until - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
             if left <= 0:
                 return
-            seconds = min(left, _SLICE) / SECOND
-            ready, _, _ = select.select([self._reader, *self._watched], [], [], seconds)
-            if self._reader in ready:
-                os.read(self._reader, 4096)  # of signals that have come, and are no matter now
-            for each in self._watched:
-                if each in ready:
+            for ready, _ in self._poll.poll(min(left, _SLICE) / _MS):
+                if ready == self._reader:
+                    os.read(ready, 4096)  # of signals that have come, and are no matter now
+                else:
                     self.stop = True
 
     def ignore(self, watched: int) -> None:
         """Its end means nothing any more."""
-        self._watched.remove(watched)
+        self._poll.unregister(watched)
 
     def close(self) -> None:
         """Leave the signals as they were."""

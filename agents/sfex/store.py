@@ -28,12 +28,14 @@ class MismatchError(Exception):
 class Store:
     """One lock of the area that a device holds."""
 
-    __slots__ = ("_device", "_index", "control")
+    __slots__ = ("_block", "_device", "_index", "_record", "control")
 
     def __init__(self, device: BlockDevice, index: int) -> None:
         """Raises FormatError, MismatchError or OSError unless there is such a lock."""
         self._device = device
         self._index = index
+        self._block = b""
+        self._record = FREE
         self.control = control_of(device)
         if not 1 <= index <= self.control.numlocks:
             there = f"it has locks 1 to {self.control.numlocks}"
@@ -41,7 +43,11 @@ class Store:
 
     def read(self) -> Record:
         """What is on the device now; raises FormatError or OSError."""
-        return _decoded(self._device, self._index, layout.decode)
+        block = self._device.read(self._index)
+        if block != self._block:  # mostly it is what it was a moment ago, and that is known
+            self._record = _decoded(self._device, self._index, block, layout.decode)
+            self._block = block
+        return self._record
 
     def write(self, record: Record, *, verify: bool = False) -> None:
         """Replace it; raises FormatError or OSError.
@@ -62,7 +68,7 @@ def control_of(device: BlockDevice) -> Control:
     A sector of another size means that the area was made on another kind of device, and that its
     locks do not lie where they are looked for here.
     """
-    control = _decoded(device, 0, Control.decode)
+    control = _decoded(device, 0, device.read(0), Control.decode)
     if control.blocksize != device.sector:
         made = f"the area was made for sectors of {control.blocksize} bytes"
         raise MismatchError(f"{device.path} has sectors of {device.sector} bytes, and {made}")
@@ -103,17 +109,19 @@ def held(device: BlockDevice) -> Iterator[tuple[int, Record]]:
         return
     for index in range(1, control.numlocks + 1):
         try:
-            record = _decoded(device, index, layout.decode)
+            record = _decoded(device, index, device.read(index), layout.decode)
         except FormatError:
             continue
         if record.locked:
             yield index, record
 
 
-def _decoded(device: BlockDevice, number: int, decode: Callable[[bytes], Decoded]) -> Decoded:
-    """A block as a record; raises FormatError with the place, or OSError."""
+def _decoded(
+    device: BlockDevice, number: int, block: bytes, decode: Callable[[bytes], Decoded]
+) -> Decoded:
+    """A block as a record; raises FormatError with the place."""
     try:
-        return decode(device.read(number))
+        return decode(block)
     except FormatError as error:
         place = f"{device.path}, block {number} (byte {number * device.sector})"
         raise FormatError(f"{place}: {error}") from None

@@ -117,6 +117,23 @@ class TestStore:
         one.write(HELD)
         assert area.read(2) == encode(HELD, sector)
 
+    def test_reads_what_is_there_now_whatever_it_has_read_before(
+        self, area: BlockDevice, sector: int
+    ) -> None:
+        one = Store(area, 2)
+        for _ in range(2):
+            assert one.read() == FREE
+        for _ in range(2):
+            area.write(2, encode(HELD, sector))
+            for _ in range(2):
+                assert one.read() == HELD
+            area.write(2, bytes(sector))
+            for _ in range(2):
+                with pytest.raises(FormatError, match="block 2 "):
+                    one.read()
+        area.write(2, encode(FREE, sector))
+        assert one.read() == FREE
+
     @pytest.mark.parametrize("index", [-1, 0, 4, 999])
     def test_knows_the_locks_that_there_are(self, area: BlockDevice, index: int) -> None:
         with pytest.raises(MismatchError, match=f"has no lock {index}: it has locks 1 to 3"):
