@@ -10,6 +10,7 @@ import pytest
 from tests.cluster import engine as engines
 from tests.cluster.lab import FENCING, Cluster, LabError
 from tests.cluster.status import Status
+from tests.services import loops
 
 NAME = "tests"
 
@@ -27,10 +28,26 @@ def engine() -> Iterator[engines.Engine]:
 
 @pytest.fixture(scope="session")
 def cluster_of_all_tests() -> Iterator[Cluster]:
-    if not shutil.which("debootstrap"):
-        pytest.skip("debootstrap is missing: apt-get install debootstrap")
+    _require_debootstrap()
     with Cluster(NAME) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def keepers_of_all_tests() -> Iterator[Cluster]:
+    _require_debootstrap()
+    with loops.folder() as folder:
+        (folder / "disk").write_bytes(bytes(1 << 20))
+        with (
+            loops.attached(folder / "disk", 512) as loop,
+            Cluster(f"{NAME}-keepers", disk=loop.path) as cluster,
+        ):
+            yield cluster
+
+
+def _require_debootstrap() -> None:
+    if not shutil.which("debootstrap"):
+        pytest.skip("debootstrap is missing: apt-get install debootstrap")
 
 
 @pytest.fixture
@@ -38,6 +55,13 @@ def cluster(cluster_of_all_tests: Cluster) -> Cluster:
     """Two nodes that are online, and no resource but the one that fences."""
     require_nothing(cluster_of_all_tests)
     return cluster_of_all_tests
+
+
+@pytest.fixture
+def keepers(keepers_of_all_tests: Cluster) -> Cluster:
+    """Two more, which share a disk and may do what who keeps a lock has to do."""
+    require_nothing(keepers_of_all_tests)
+    return keepers_of_all_tests
 
 
 def require_nothing(cluster: Cluster) -> None:
@@ -66,12 +90,12 @@ def require_nothing(cluster: Cluster) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep what the nodes have logged when a test fails that uses the cluster."""
+    """Keep what the nodes have logged when a test fails that uses a cluster."""
     report = yield
-    used = getattr(item, "funcargs", {}).get("cluster")
-    if report.failed and isinstance(used, Cluster):
+    used = getattr(item, "funcargs", {}).values() if report.failed else ()
+    for cluster in {each for each in used if isinstance(each, Cluster)}:
         try:
-            kept = used.keep_logs()
+            kept = cluster.keep_logs()
             seen = (kept / "crm_mon").read_text("utf-8")
             report.sections.append(("cluster", f"logs: {kept}\n{seen}"))
         except (LabError, OSError) as error:

@@ -9,6 +9,7 @@
         web = cluster.resource("web")                      # .node .state .failures[0].reason
         cluster.history()                                  # the operations on record
         cluster.status().fenced("srv01")                   # how often
+    with Cluster("mine", disk="/dev/loop3") as cluster:    # all nodes have it as DISK, for a lock
 
 A node is fenced by Debian's fence_docker and comes back by itself: what it had on disk is still
 there, its /run and /tmp are those of a fresh boot. When a wait fails, what the nodes have logged is
@@ -43,8 +44,8 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
+from tests.cluster import budget, fence_proxy, status
 from tests.cluster import engine as engines
-from tests.cluster import fence_proxy, status
 from tests.cluster.background import Background
 from tests.cluster.engine import Engine
 from tests.cluster.fence_proxy import LABEL
@@ -58,6 +59,17 @@ BOOT = Path(__file__).with_name("boot")
 NODES_AT_MOST = 3
 FENCING = "fencing"
 """The name of the resource that fences."""
+
+DISK = "/dev/sfex"
+"""Where the nodes have the disk that they share."""
+
+RIGHTS = ("NET_ADMIN", "SYS_PTRACE")
+RIGHTS_OF_A_KEEPER = ("IPC_LOCK", "SYS_BOOT", "SYS_NICE")
+"""Capabilities. Who keeps a lock locks his memory, runs first, and ends his node with reboot(2).
+
+IPC_LOCK does without a larger limit of locked memory (mlock(2)), which an engine without
+SYS_RESOURCE could not give.
+"""
 
 READY_WITHIN = 90.0
 """Seconds for the nodes to find each other and for the fencing device to start."""
@@ -186,12 +198,17 @@ def _listen(stream: object, until: float) -> tuple[str, str, bool]:
 class Cluster:
     """The cluster of that name, which is up or not."""
 
-    def __init__(self, name: str = "lab") -> None:
-        """Nothing happens yet; `find` looks for one that is up, `up` makes it."""
+    def __init__(self, name: str = "lab", *, disk: str = "") -> None:
+        """Nothing happens yet; `find` looks for one that is up, `up` makes it.
+
+        With a block device of this machine as its disk, the nodes it makes share that, and may do
+        what who keeps a lock on it has to do.
+        """
         if not re.fullmatch("[a-z0-9][a-z0-9-]{0,30}", name):
             raise LabError(f"{name!r} is no name for a cluster: letters, digits and hyphens")
         self.name = name
         self.nodes: list[Node] = []
+        self._disk = disk
         self._engine: Engine | None = None
         self._lock: socket.socket | None = None
         self._asked: Node | None = None
@@ -206,6 +223,8 @@ class Cluster:
         """
         if not 1 <= nodes <= NODES_AT_MOST:
             raise LabError(f"{nodes} nodes: 1 to {NODES_AT_MOST} are possible")
+        if self._disk and not Path(self._disk).is_block_device():
+            raise LabError(f"{self._disk} is no block device of this machine")
         try:
             self._take()
             self._engine = engines.connect()
@@ -386,6 +405,7 @@ class Cluster:
         image = node_image(self._client)
         subnet = self._make_network()
         certificates = self._start_proxy(f"{subnet}.1")
+        keeping = self._keeping(count) if self._disk else {}
         names = [f"srv{number:02}" for number in range(1, count + 1)]
         addresses = [f"{subnet}.{_FIRST + number}" for number in range(count)]
         device = f"{subnet}.1 {self._port}"
@@ -399,7 +419,7 @@ class Cluster:
             **{f"{AGENTS}/{path.name}": path.read_bytes() for path in examples()},
         }
         for name, address in zip(names, addresses, strict=True):
-            node = self._make_node(image, name, address)
+            node = self._make_node(image, name, address, keeping)
             node.put_all(files)
             self.nodes.append(node)
         for node in self.nodes:
@@ -455,7 +475,15 @@ class Cluster:
             "key.pem": client.private_key_pem.bytes(),
         }
 
-    def _make_node(self, image: str, name: str, address: str) -> Node:
+    def _keeping(self, count: int) -> dict[str, Any]:
+        """How a node is one in which a lock is kept."""
+        try:
+            granted = budget.grant(self._client, self.name, count)
+        except budget.BudgetError as error:
+            raise LabError(str(error)) from error
+        return {"devices": [f"{self._disk}:{DISK}:rw"], **granted}
+
+    def _make_node(self, image: str, name: str, address: str, keeping: dict[str, Any]) -> Node:
         api: Any = self._client.api
         endpoint = api.create_endpoint_config(ipv4_address=address, aliases=[name])
         made = api.create_container(
@@ -466,8 +494,9 @@ class Cluster:
             host_config=api.create_host_config(
                 init=True,  # takes in what the daemons leave
                 shm_size="512m",  # corosync's buffers
-                cap_add=["NET_ADMIN", "SYS_PTRACE"],
+                cap_add=[*RIGHTS, *(RIGHTS_OF_A_KEEPER if keeping else ())],
                 sysctls=_ipv6(),
+                **keeping,
             ),
             networking_config=api.create_networking_config({self._network: endpoint}),
         )
@@ -519,6 +548,7 @@ class Cluster:
         with contextlib.ExitStack() as rest:  # all of it is tried, in the order of reading upwards
             rest.callback(shutil.rmtree, self._folder, ignore_errors=True)
             rest.callback(self.proxy.stop)
+            rest.callback(budget.remove, self.name)
             if self._engine is not None:
                 for network in networks(self._client, f"{LABEL}={self.name}"):
                     rest.callback(_removed, network.remove)

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.cluster import door, image, lab
+from tests.cluster import budget, door, image, lab
 from tests.cluster import engine as engines
 from tests.cluster.background import Background
 from tests.cluster.conftest import NAME
@@ -326,7 +326,7 @@ def test_what_a_killed_run_has_left_goes_down_all_the_same(other: Cluster, engin
 
 
 def left_of(cluster: Cluster, engine: Engine) -> list[str]:
-    """Containers, networks, processes and files of a cluster."""
+    """Containers, networks, control groups, processes and files of a cluster."""
     label = f"{LABEL}={cluster.name}"
     containers = engine.client.containers.list(all=True, filters={"label": label})
     networks = lab.networks(engine.client, label)
@@ -336,7 +336,8 @@ def left_of(cluster: Cluster, engine: Engine) -> list[str]:
         if "tests.cluster.fence_proxy" in argv and cluster.name in argv
     ]
     files = [str(path) for path in lab.folder().glob(cluster.name)]
-    return [*map(str, containers), *map(str, networks), *proxies, *files]
+    made = [*containers, *networks, *budget.left(cluster.name)]
+    return [*map(str, made), *proxies, *files]
 
 
 def _command_lines() -> Iterator[list[str]]:
