@@ -38,9 +38,11 @@ def keepers_of_all_tests() -> Iterator[Cluster]:
     _require_debootstrap()
     with loops.folder() as folder:
         (folder / "disk").write_bytes(bytes(1 << 20))
+        (shared := folder / "shared").mkdir()
+        folder.chmod(0o755)  # a database is not root's
         with (
             loops.attached(folder / "disk", 512) as loop,
-            Cluster(f"{NAME}-keepers", disk=loop.path) as cluster,
+            Cluster(f"{NAME}-keepers", disk=loop.path, shared=shared) as cluster,
         ):
             yield cluster
 
@@ -59,7 +61,7 @@ def cluster(cluster_of_all_tests: Cluster) -> Cluster:
 
 @pytest.fixture
 def keepers(keepers_of_all_tests: Cluster) -> Cluster:
-    """Two more, which share a disk and may do what who keeps a lock has to do."""
+    """Two more, which share a disk and a folder, and may do what who keeps a lock has to do."""
     require_nothing(keepers_of_all_tests)
     return keepers_of_all_tests
 

@@ -12,9 +12,10 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import docker
 from docker.errors import DockerException
@@ -38,6 +39,16 @@ def folder() -> Path:
     return roots.folder().parent / "engine"
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """Of a container."""
+
+    name: str
+    code: int
+    second: float
+    """As time.time() has it."""
+
+
 class Engine:
     """A share in the engine; `client` speaks to it."""
 
@@ -54,6 +65,18 @@ class Engine:
             with self._share as share:
                 if idle and _is_ours() and _take(share, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     _background().stop()
+
+    def ends(self, since: float) -> list[End]:
+        """The containers of all clusters that have ended since that second."""
+        untyped: Any = self.client
+        events: Iterable[dict[str, Any]] = untyped.events(
+            since=since, until=time.time(), filters={"event": "die", "label": LABEL}, decode=True
+        )
+        found: list[End] = []
+        for each in events:
+            about: dict[str, str] = each["Actor"]["Attributes"]
+            found.append(End(about["name"], int(about["exitCode"]), each["timeNano"] / 1e9))
+        return found
 
 
 def connect() -> Engine:

@@ -60,8 +60,8 @@ NODES_AT_MOST = 3
 FENCING = "fencing"
 """The name of the resource that fences."""
 
-DISK = "/dev/sfex"
-"""Where the nodes have the disk that they share."""
+DISK, SHARED = "/dev/sfex", "/srv/shared"
+"""Where the nodes have the disk and the folder that they share."""
 
 RIGHTS = ("NET_ADMIN", "SYS_PTRACE")
 RIGHTS_OF_A_KEEPER = ("IPC_LOCK", "SYS_BOOT", "SYS_NICE")
@@ -198,17 +198,19 @@ def _listen(stream: object, until: float) -> tuple[str, str, bool]:
 class Cluster:
     """The cluster of that name, which is up or not."""
 
-    def __init__(self, name: str = "lab", *, disk: str = "") -> None:
+    def __init__(self, name: str = "lab", *, disk: str = "", shared: Path | None = None) -> None:
         """Nothing happens yet; `find` looks for one that is up, `up` makes it.
 
         With a block device of this machine as its disk, the nodes it makes share that, and may do
-        what who keeps a lock on it has to do.
+        what who keeps a lock on it has to do. They share a folder of this machine, too, if one is
+        given.
         """
         if not re.fullmatch("[a-z0-9][a-z0-9-]{0,30}", name):
             raise LabError(f"{name!r} is no name for a cluster: letters, digits and hyphens")
         self.name = name
         self.nodes: list[Node] = []
-        self._disk = disk
+        self.disk = disk
+        self.shared = shared
         self._engine: Engine | None = None
         self._lock: socket.socket | None = None
         self._asked: Node | None = None
@@ -223,8 +225,8 @@ class Cluster:
         """
         if not 1 <= nodes <= NODES_AT_MOST:
             raise LabError(f"{nodes} nodes: 1 to {NODES_AT_MOST} are possible")
-        if self._disk and not Path(self._disk).is_block_device():
-            raise LabError(f"{self._disk} is no block device of this machine")
+        if self.disk and not Path(self.disk).is_block_device():
+            raise LabError(f"{self.disk} is no block device of this machine")
         try:
             self._take()
             self._engine = engines.connect()
@@ -301,7 +303,7 @@ class Cluster:
         """What the cluster says of itself, asked on a node with quorum if there is one."""
         best: Status | None = None
         for node in sorted(self.nodes, key=lambda each: each is not self._asked):
-            seen = _ask(node)
+            seen = seen_from(node)
             if seen is not None and (best is None or _weight(seen) > _weight(best)):
                 best, self._asked = seen, node
                 if seen.quorum and node.name in seen.online:
@@ -405,7 +407,7 @@ class Cluster:
         image = node_image(self._client)
         subnet = self._make_network()
         certificates = self._start_proxy(f"{subnet}.1")
-        keeping = self._keeping(count) if self._disk else {}
+        keeping = self._keeping(count) if self.disk else {}
         names = [f"srv{number:02}" for number in range(1, count + 1)]
         addresses = [f"{subnet}.{_FIRST + number}" for number in range(count)]
         device = f"{subnet}.1 {self._port}"
@@ -481,7 +483,7 @@ class Cluster:
             granted = budget.grant(self._client, self.name, count)
         except budget.BudgetError as error:
             raise LabError(str(error)) from error
-        return {"devices": [f"{self._disk}:{DISK}:rw"], **granted}
+        return {"devices": [f"{self.disk}:{DISK}:rw"], **granted}
 
     def _make_node(self, image: str, name: str, address: str, keeping: dict[str, Any]) -> Node:
         api: Any = self._client.api
@@ -496,6 +498,7 @@ class Cluster:
                 shm_size="512m",  # corosync's buffers
                 cap_add=[*RIGHTS, *(RIGHTS_OF_A_KEEPER if keeping else ())],
                 sysctls=_ipv6(),
+                binds=[f"{self.shared}:{SHARED}:rw"] if self.shared else [],
                 **keeping,
             ),
             networking_config=api.create_networking_config({self._network: endpoint}),
@@ -529,7 +532,7 @@ class Cluster:
             now.quorum
             and now.online == everyone
             and now.resources[FENCING].state == "Started"
-            and all((seen := _ask(node)) and seen.online == everyone for node in self.nodes)
+            and all((seen := seen_from(node)) and seen.online == everyone for node in self.nodes)
         )
 
     # --- how it ends ------------------------------------------------------------------------------
@@ -646,7 +649,8 @@ def _install(node: Node) -> None:
         raise LabError(f"{node.name}: ocfkit install of the examples: {done.stderr}")
 
 
-def _ask(node: Node) -> Status | None:
+def seen_from(node: Node) -> Status | None:
+    """The cluster as that node sees it; None if it does not answer."""
     try:
         done = node.run(status.ASK, timeout=10)
         return status.parse(done.stdout)

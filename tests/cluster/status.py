@@ -71,6 +71,8 @@ class Operation:
     code: int
     changed: str
     """When its result last changed, in words."""
+    took: int
+    """Milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ def _operations(top: ET.Element) -> list[Operation]:
             int(each.get("call", "-1")),
             int(each.get("rc", "-1")),
             each.get("last-rc-change", ""),
+            _milliseconds(each.get("exec-time", "0")),
         )
         for node in top.iterfind("node_history/node")
         for history in node.iterfind("resource_history")

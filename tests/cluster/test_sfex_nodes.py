@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from tests.cluster import budget
 from tests.cluster.conftest import NAME
 from tests.cluster.engine import Engine
 from tests.cluster.fence_proxy import LABEL
-from tests.cluster.lab import DISK, Cluster, LabError, Node, Ran
+from tests.cluster.lab import DISK, SHARED, Cluster, LabError, Node, Ran
 
 ARMED = """\
 import json, os, signal, sys, time
@@ -61,15 +59,6 @@ ENDED_BY_REBOOT = 129
 """Exit code of a container: 128 and SIGHUP, as pid_namespaces(7) has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
-    """Of a container."""
-
-    node: str
-    code: int
-    second: float
-
-
 def guard_in(node: Node, mode: str, *without: str) -> Ran:
     """Arm a guard and let it go home, without those capabilities."""
     argv = ["prlimit", "--memlock=65536"]  # some engines give more, and then no right is missing
@@ -82,20 +71,6 @@ def told(done: Ran) -> dict[str, Any]:
     assert done.code == 0, done
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
-
-
-def ends(engine: Engine, since: float) -> list[End]:
-    """The containers of all clusters that have ended since then."""
-    untyped: Any = engine.client
-    events: Iterable[dict[str, Any]] = untyped.events(
-        since=since, until=time.time(), filters={"event": "die", "label": LABEL}, decode=True
-    )
-    found: list[End] = []
-    for each in events:
-        about: dict[str, str] = each["Actor"]["Attributes"]
-        node = about["name"].rpartition("-")[2]
-        found.append(End(node, int(about["exitCode"]), each["timeNano"] / 1e9))
-    return found
 
 
 def test_a_guardian_is_in_memory_and_in_time_and_has_reboot_alone(keepers: Cluster) -> None:
@@ -122,9 +97,9 @@ def test_a_node_whose_keeper_is_stopped_ends_and_nothing_else_does(
     untyped.exec_run(["python3", "-IBc", STOPS, "enforce"], detach=True)
     keepers.wait_for(lambda now: now.fenced(here.name) > fenced, 60, "the other node misses it")
     keepers.wait_for(lambda now: here.name in now.online, 60, "it is back")
-    (end,) = ends(engine, began)
-    assert (end.node, end.code) == (here.name, ENDED_BY_REBOOT)
-    late = end.second - float(here.run(["cat", DEADLINE]).stdout)
+    ends = engine.ends(began)
+    assert [(end.name, end.code) for end in ends] == [(here.container.name, ENDED_BY_REBOOT)]
+    late = ends[0].second - float(here.run(["cat", DEADLINE]).stdout)
     assert 0 < late < 1, late  # the engine takes its time to see it
     told(guard_in(here, "enforce"))  # it is the node that it was
     told(guard_in(other, "enforce"))
@@ -184,7 +159,7 @@ def test_a_node_that_keeps_a_lock_may_do_that_and_no_more(keepers: Cluster) -> N
         ]
         assert [each["PathInContainer"] for each in how["Devices"]] == [DISK]
         assert how["Devices"][0]["CgroupPermissions"] == "rw"
-        assert not how["Binds"]
+        assert how["Binds"] == [f"{keepers.shared}:{SHARED}:rw"]
         assert (how["PidMode"], how["IpcMode"]) == ("", "private")
 
 
