@@ -67,6 +67,20 @@ def guard_in(node: Node, mode: str, *without: str) -> Ran:
     return node.run([*argv, "python3", "-IBc", GOES_HOME, mode], timeout=20)
 
 
+def agent_in(node: Node, action: str, guard: str) -> Ran:
+    """Call the agent as the cluster does, without what a keeper needs."""
+    env = {
+        "OCF_ROOT": "/usr/lib/ocf",
+        "OCF_RESOURCE_INSTANCE": "lock",
+        "OCF_RESOURCE_TYPE": "sfex",
+        "OCF_RESKEY_device": DISK,
+        "OCF_RESKEY_guard": guard,
+        "OCF_RESKEY_CRM_meta_timeout": "120000",
+    }
+    argv = ["prlimit", "--memlock=65536", "setpriv", "--bounding-set=-ipc_lock,-sys_boot,-sys_nice"]
+    return node.run([*argv, "/usr/lib/ocf/resource.d/ocfkit/sfex", action], env=env)
+
+
 def told(done: Ran) -> dict[str, Any]:
     assert done.code == 0, done
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -136,6 +150,27 @@ def test_an_ordinary_node_is_refused_and_advised(cluster: Cluster) -> None:
         "the guardian has no real-time class (Operation not permitted)",
     ]
     assert (armed["policy"], armed["locked"]) == (0, 0)
+
+
+def test_the_agent_does_not_start_there_or_says_what_is_missing(keepers: Cluster) -> None:
+    here = keepers.nodes[0]
+    assert here.run(["ocfkit", "sfex", "init", "--force", DISK]).code == 0
+    refused = agent_in(here, "start", "enforce")
+    assert refused.code == 1
+    reason = f"ocf-exit-reason:lock 1 of {DISK}: not held without a guardian: nothing on this node"
+    assert refused.stderr.startswith(reason)
+    assert "reboot(2) cannot be used (Operation not permitted)" in refused.stderr
+    advised = agent_in(here, "start", "advise")
+    assert advised.code == 0
+    for missing in (
+        "nothing on this node could end in time who loses the lock",
+        "the keeper's memory is not locked (Cannot allocate memory)",
+        "the keeper has no real-time class (Operation not permitted)",
+        "the guardian's memory is not locked (Cannot allocate memory)",
+        "the guardian has no real-time class (Operation not permitted)",
+    ):
+        assert f"WARNING: {missing}" in advised.stderr
+    assert agent_in(here, "stop", "advise").code == 0
 
 
 def test_all_nodes_have_the_same_disk(keepers: Cluster) -> None:
