@@ -17,6 +17,7 @@ sys.path[:0] = [str(TOP)]  # run as a file, by ./dev cluster
 from tests.cluster.engine import EngineError  # noqa: E402
 from tests.cluster.lab import (  # noqa: E402
     AGENTS,
+    DISK,
     NODES_AT_MOST,
     Cluster,
     LabError,
@@ -47,7 +48,7 @@ The cluster {name} is up after {seconds:.0f} s: {nodes}.
 
 def up(arguments: argparse.Namespace) -> int:
     """Make the cluster; it stays."""
-    cluster = Cluster(arguments.name)
+    cluster = Cluster(arguments.name, disk=arguments.disk)
     try:
         if cluster.find():
             names = ", ".join(node.name for node in cluster.nodes)
@@ -200,8 +201,15 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(do=do)
         return added
 
-    verb(up).add_argument(
+    made = verb(up)
+    made.add_argument(
         "nodes", nargs="?", type=int, default=2, metavar="N", choices=range(1, NODES_AT_MOST + 1)
+    )
+    made.add_argument(
+        "--disk",
+        default="",
+        metavar="DEVICE",
+        help=f"block device that the nodes share as {DISK}, to try ocf:ocfkit:sfex (losetup(8))",
     )
     verb(down)
     verb(status)

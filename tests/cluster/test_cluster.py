@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import io
 import json
+import os
 import re
 import shutil
 import time
@@ -390,6 +391,13 @@ def test_the_door_says_what_is_not_there() -> None:
     with contextlib.redirect_stderr(said):
         assert door.main(["status", "--name", "nobody-has-made-this"]) == 1
     assert "no cluster nobody-has-made-this is up" in said.getvalue()
+
+
+def test_the_door_shares_no_disk_that_is_none() -> None:
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert door.main(["up", "--name", f"{NAME}-diskless", "--disk", os.devnull]) == 1
+    assert "/dev/null is no block device of this machine" in said.getvalue()
 
 
 def test_the_door_makes_no_second_cluster_of_a_name(cluster: Cluster) -> None:
