@@ -119,9 +119,11 @@ class Node:
     took: float
     """Seconds from the beginning of the daemon to its answer, without the start of a machine."""
 
-    def __init__(self, call: list[str], env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, call: list[str], env: dict[str, str] | None = None, stderr: int | None = None
+    ) -> None:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(call, stdin=pipe, stdout=pipe, env=env)
+        self._process = subprocess.Popen(call, stdin=pipe, stdout=pipe, stderr=stderr, env=env)
 
     def go(self) -> None:
         """Let it begin, when it was started to wait for that."""
@@ -233,7 +235,10 @@ class Python(Node):
         call += [str(redirect), sys.executable, "-IB", "-c", code, str(self.notes), "--"]
         call += ["-i", str(index), *(times or TIMES), "-n", name, "-r", self.notes.name]
         call.append(_device_of_its_own(loop, folder))
-        super().__init__(call, {**BARE, "HA_RSCTMP": str(folder / "run")})
+        self._said = Path(f"{self.notes}-said")
+        with self._said.open("wb") as said:
+            env = {**BARE, "HA_RSCTMP": str(folder / "run")}
+            super().__init__(call, env, said.fileno())
 
     def go(self) -> None:
         def opens() -> bool:
@@ -251,6 +256,10 @@ class Python(Node):
     def hangs(self) -> bool:
         """Whether it waits in the kernel for the disk."""
         return process.stat(self.keeper()).state == process.UNINTERRUPTIBLE
+
+    def said(self) -> str:
+        """Why it has not got it."""
+        return self._said.read_text()
 
     def told(self) -> list[str]:
         """What the guard was told."""

@@ -228,8 +228,10 @@ def test_a_name_is_the_same_for_both_and_no_other_is(nodes: Contest, name: str, 
 @side_by_side
 def test_a_name_of_256_bytes_is_refused_by_both(nodes: Contest) -> None:
     before = nodes.lock.read()
-    for node in (nodes.c("n" * 256, *SHORT), nodes.python("n" * 256, *SHORT)):
-        assert node.code() == 1
+    assert nodes.c("n" * 256, *SHORT).code() == 1
+    ours = nodes.python("n" * 256, *SHORT)
+    assert ours.code() == 1
+    assert ours.said() == "ocfkit: the name has 256 bytes, and 255 fit\n"
     assert nodes.lock.read() == before
 
 
@@ -237,8 +239,10 @@ def test_a_name_of_256_bytes_is_refused_by_both(nodes: Contest) -> None:
 def test_an_area_for_sectors_of_another_size_is_refused_by_both(nodes: Contest) -> None:
     """Recipe 21."""
     with loops.attached(nodes.loop.backing, 4096) as other:
-        for node in (nodes.c("n", *SHORT, on=other), nodes.python("n", *SHORT, on=other)):
-            assert node.code() == 1
+        assert nodes.c("n", *SHORT, on=other).code() == 1
+        ours = nodes.python("n", *SHORT, on=other)
+        assert ours.code() == 1
+        assert "the area was made for sectors of 512 bytes" in ours.said()
 
 
 def taken(nodes: Contest, node: Node) -> tuple[int, bytes]:

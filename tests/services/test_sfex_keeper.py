@@ -61,6 +61,9 @@ def test_a_living_holder_keeps_its_lock(nodes: Contest, first: str, second: str)
     challenger = nodes.node(second)
     assert challenger.code() == 2
     assert challenger.took < LOCK + 1.0
+    if isinstance(challenger, Python):
+        said = "the lock is held by 'nodeC', which has just written it"
+        assert challenger.said() == f"ocfkit: {said}\n"
     time.sleep(1.2)
     assert nodes.lock.read().name == name
     assert not holder.lost()
