@@ -273,10 +273,10 @@ def test_a_stop_of_a_keeper_that_hangs_in_the_kernel_fails_and_its_node_ends_in_
     deadline = holder.deadline()
     monitor = holder.call("monitor", "--timeout", "3s", **times)
     assert monitor.returncode == 190
-    assert f"{torn.way.crooked.path} has not answered a read in time" in monitor.stdout
+    assert f"{holder.device} has not answered a read in time" in monitor.stdout
     stop = holder.call("stop", "--timeout", "4s", **times)
     assert stop.returncode == 1
-    assert f"hangs in the kernel, where nothing ends it: {torn.way.crooked.path}" in stop.stdout
+    assert f"hangs in the kernel, where nothing ends it: {holder.device}" in stop.stdout
     late = fenced(owner, deadline)
     return f"{stop.stdout}ended {late:.2f} ms after the deadline"
 
