@@ -403,11 +403,6 @@ class PidNode:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def ends(self, seconds: float) -> float:
-        """The boot time at which it has ended, which is now."""
-        self.process.wait(seconds)
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
     def close(self) -> None:
         self.process.kill()
         self.process.communicate()

@@ -135,21 +135,6 @@ def test_a_keeper_that_has_died_has_a_successor_at_once(node: PidNode) -> None:
     assert time.monotonic() - began < LOCK
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
-def test_a_node_whose_keeper_is_gone_ends_before_another_has_the_lock(
-    node: PidNode, other: PidNode, number: signal.Signals
-) -> None:
-    assert node.call("start").returncode == 0
-    node.keeper().send(number)
-    deadline = node.status().deadline / 1e9
-    ended = node.ends(LOCK + 2.0)
-    print(
-        f"{number.name}: the node has ended {1000 * (ended - deadline):.1f} ms after the deadline"
-    )
-    assert 0.0 <= ended - deadline < 0.05 + 0.2  # for the namespace to be taken down
-    assert other.call("start").returncode == 0
-
-
 def test_a_node_that_nothing_could_end_gets_no_lock_unless_it_is_wanted(
     loop: Loop, folder: Path
 ) -> None:
