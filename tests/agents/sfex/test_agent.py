@@ -5,6 +5,7 @@ tests/services/test_sfex_agent.py has it on devices and under a guardian.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -38,6 +39,15 @@ if TYPE_CHECKING:
 
 US = os.fsencode(os.uname().nodename)
 IN_SECTORS = functools.partial(BlockDevice, sector=512)
+
+
+@pytest.fixture(autouse=True)
+def _buried() -> Iterator[None]:
+    """A keeper is a child of who starts it, and that is no short-lived process here."""
+    yield
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 @pytest.fixture
