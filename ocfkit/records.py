@@ -67,13 +67,6 @@ class Record:
         for folder in self._folders():
             os.makedirs(folder, 0o755, exist_ok=True)
         self._require_trust()
-        self.rewrite(text)
-
-    def rewrite(self, text: str) -> None:
-        """Replace it again, when this process has just written it; raises OSError.
-
-        Its folders are not looked at once more: they were nobody else's to change.
-        """
         new = f"{self.path}{_ALSO}{os.getpid()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(new, flags, 0o644)
@@ -87,9 +80,10 @@ class Record:
             os.close(descriptor)
 
     def overwrite(self, text: str) -> None:
-        """Replace what is in it where there is no room for another file; raises OSError.
+        """Replace what is in it, when this process has written it before; raises OSError.
 
-        It is there already, and whoever reads it in this moment may get a part of both.
+        That needs no room, and a third of the time; but who reads it in that moment may get the
+        beginning of this text and the end of the other one.
         """
         data = text.encode("utf-8", "surrogateescape")
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -254,24 +254,22 @@ class _Teller:
         if held is not None:
             lease = (held.deadline - self._lease, held.deadline, held.record.count)
         now = self._status.becoming(state, why, guardians=self._guard.where, lease=lease)
-        self._write(now.encode())
+        self._write(now.encode(), again=state == self._told)
         if state != self._told:
             self._told = state
             self._has_become(state)
 
-    def _write(self, text: str) -> None:
-        if not self._told:
-            try:
-                self._file.write(text)
-            except OSError as error:  # who stops the service would not find us
-                raise HoldError(FAILED, f"no status record: {told(error)}") from error
-            return
-        for way in (self._file.rewrite, self._file.overwrite, self._file.write):
+    def _write(self, text: str, *, again: bool) -> None:
+        ways = [self._file.write, self._file.overwrite]
+        for way in reversed(ways) if again else ways:
             try:
                 way(text)
-            except OSError:  # no room, or no folder: then the next way
-                continue
-            return  # else it grows old, and whoever reads it sees that
+            except OSError as error:  # no room for another, or it is gone: then the other way
+                if not self._told:  # who stops the service would not find us
+                    raise HoldError(FAILED, f"no status record: {told(error)}") from error
+            else:
+                return
+        # It grows old, and whoever reads it sees that.
 
     def _has_become(self, state: State) -> None:
         if state == "holding":

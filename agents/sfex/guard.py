@@ -99,6 +99,7 @@ class Guard:
 
     __slots__ = (
         "_deadline",
+        "_end",
         "_fencing",
         "_means",
         "_mode",
@@ -199,7 +200,7 @@ class Guard:
         """Whether the guardian lives; it may be stopped."""
         if self._pidfd is None:
             return False
-        if not guardian.has_ended(self._pidfd):
+        if not self._end.poll(0):
             return True
         self._bury()
         return False
@@ -241,6 +242,8 @@ class Guard:
             for each in (keeper, timer.descriptor, answers):
                 os.close(each)
         self._pidfd = os.pidfd_open(self.pid)
+        self._end = select.poll()
+        self._end.register(self._pidfd, select.POLLIN)
         try:
             text = _all_of(answer, until)
         finally:

@@ -24,7 +24,12 @@ node has the lock, for another reason, and with the lock in use when it was lost
 
 NO_LEASE: Lease = (0, 0, 0)
 
-_WORDS = ("state", "lock", "name", "process", "guardians", "renewed", "deadline", "count", "why")
+_WORDS = (
+    *("renewed", "state", "lock", "name", "process", "guardians", "deadline", "count", "why"),
+    "again",
+)
+"""The first number stands at the end again: of a record that is being overwritten, a reader may get
+the beginning of one text and the end of another."""
 
 
 class Guardian:
@@ -108,11 +113,12 @@ class Status:
         return self.renewed, self.deadline, self.count
 
     def encode(self) -> str:
-        """Lines of a word and its value; the sentence is one line, and the last."""
+        """Lines of a word and its value; the sentence is one line."""
         guardians = " ".join(_text(one.process, one.page, one.rings) for one in self.guardians)
         name = self.name.decode("latin-1").encode("unicode_escape").decode()
-        values = [self.state, self.lock, name, _text(self.process), guardians, *self.lease]
-        lines = zip(_WORDS, [*values, " ".join(self.why.split())], strict=True)
+        values = [self.renewed, self.state, self.lock, name, _text(self.process), guardians]
+        values += [self.deadline, self.count, " ".join(self.why.split()), self.renewed]
+        lines = zip(_WORDS, values, strict=True)
         return "".join(f"{word} {value}\n" for word, value in lines)
 
     @classmethod
@@ -121,20 +127,23 @@ class Status:
         lines = [line.partition(" ") for line in text.splitlines()]
         if tuple(word for word, _, _ in lines) != _WORDS:
             return None
-        said, lock, name, main, guards, *numbers, why = (value for _, _, value in lines)
+        renewed, said, lock, name, main, guards, deadline, count, why, again = (
+            value for _, _, value in lines
+        )
         state, process, guardians = _state(said), _process(main.split()), _guardians(guards.split())
-        if state is None or process is None or guardians is None or not _are_numbers(numbers):
+        if state is None or process is None or guardians is None or again != renewed:
             return None
-        renewed, deadline, count = map(int, numbers)
+        if not _are_numbers([renewed, deadline, count]):
+            return None
         return cls(
             state,
             process,
             lock=lock,
             name=name.encode().decode("unicode_escape").encode("latin-1"),
             guardians=guardians,
-            renewed=renewed,
-            deadline=deadline,
-            count=count,
+            renewed=int(renewed),
+            deadline=int(deadline),
+            count=int(count),
             why=why,
         )
 

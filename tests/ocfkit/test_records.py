@@ -34,8 +34,9 @@ class TestItsText:
         one.write("first\n")
         one.write("日本\udcff")
         assert one.read() == "日本\udcff"
-        one.rewrite("last")
-        assert one.read() == "last"
+        for text in ("a longer one than that", "last"):
+            one.overwrite(text)
+            assert one.read() == text
         assert entries(tmp_path) == ["ocfkit/agent/web"]
 
     def test_is_empty_when_there_is_none(self, tmp_path: Path) -> None:

@@ -35,6 +35,16 @@ class TestStatus:
         assert read is not None
         assert (read.state, read.why) == ("failed", "one state holding")
 
+    def test_is_none_where_it_is_half_of_one_and_half_of_another(self) -> None:
+        old, new = (
+            WAITING.becoming("holding", "", guardians=[GUARDIAN], lease=(at, at + 9, 7)).encode()
+            for at in (1000, 2000)
+        )
+        first = next(place for place, (a, b) in enumerate(zip(old, new, strict=True)) if a != b)
+        last = len(old) - 5  # the first figure of the number that stands there again
+        for cut in range(first + 1, last + 1):
+            assert Status.decode(new[:cut] + old[cut:]) is None
+
     @pytest.mark.parametrize(
         "text",
         [
@@ -42,6 +52,7 @@ class TestStatus:
             "state holding\n",
             HOLDING.replace("holding", "held"),
             HOLDING.replace("deadline 0", "deadline x"),
+            HOLDING.replace("again 0", "again 1"),
             HOLDING.replace("process 1", "process x"),
             HOLDING.replace("guardians 3", "guardians x"),
             HOLDING.replace(" 5 6\n", " 5\n"),
