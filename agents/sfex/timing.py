@@ -67,7 +67,8 @@ class Timing:
             lock=lock,
             interval=interval,
             margin=max(SECOND, 2 * io, -(-lock // 1000)),
-            look=min(interval, collision // 4),
+            # With a read and a write it is 5/6 of the time for which a claim that came late waits.
+            look=min(interval, collision // 3),
             io=io,
         )
 

@@ -27,7 +27,16 @@ sys.path[:0] = [str(TOP)]  # run as a file, by ./dev bench
 
 from tests.bench import sfex_inside  # noqa: E402
 from tests.bench.lsbcheck import facts, table  # noqa: E402
-from tests.bench.sfex_inside import ADVISED, BLIND, HOLDERS, OURS, SHORT, THEIRS, TIMES  # noqa: E402
+from tests.bench.sfex_inside import (  # noqa: E402
+    ADVISED,
+    BLIND,
+    HOLDERS,
+    OURS,
+    SHORT,
+    THEIRS,
+    TIMES,
+    WINDOW,
+)
 from tests.digest import digest  # noqa: E402
 from tests.services import loops, roots  # noqa: E402
 from tests.services.cluster_tools import Command, Machine, build_wheel  # noqa: E402
@@ -65,10 +74,10 @@ def published_digest() -> str:
 # --- measuring ------------------------------------------------------------------------------------
 
 
-def measure(rounds: int, seconds: float) -> Figures:
+def measure(rounds: int, windows: int) -> Figures:
     """All figures; raises RuntimeError with what the machine has said where there are none."""
     with tempfile.TemporaryDirectory() as place, devices() as paths:
-        job = {"rounds": rounds, "idle": seconds, "devices": paths}
+        job = {"rounds": rounds, "windows": windows, "devices": paths}
         inside = Path(sfex_inside.__file__)
         files = {f"/lab/{path.name}": path.read_text("utf-8") for path in (inside, FENCE)}
         machine = Machine(
@@ -127,7 +136,7 @@ class Aim:
 
 
 def aims(figures: Figures) -> Iterator[Aim]:
-    """Of what varies the worst counts."""
+    """The worst value counts, but of a processor's time: a virtual one is away now and then."""
     collision, lock, _ = SHORT
     yield timed(figures, "take", f"take a free lock, collision_timeout {TIMES[0]} s", 250, TIMES[0])
     what = f"take over after kill -9, lock_timeout {lock} s, collision_timeout {collision} s"
@@ -139,10 +148,12 @@ def aims(figures: Figures) -> Iterator[Aim]:
         theirs = f"{megabytes(max(figures['Rss']['daemon']) * 1024)} MB" if name == "keeper" else ""
         what = f"resident memory of the {name}"
         yield Aim(what, "20 MB", f"{megabytes(size)} MB", theirs, met=size <= 20e6)
-    part = busy(figures, OURS)
+    parts = busy(figures, OURS)
+    part = median(parts)
     what = f"processor, monitor_interval {TIMES[2]} s, keeper and guardian"
-    theirs = f"{busy(figures, THEIRS):.3f} %"
-    yield Aim(what, "0.1 %", f"{part:.3f} %", theirs, met=part <= 0.1)
+    measured = f"{part:.3f} %, at most {max(parts):.3f} %"
+    theirs = f"{median(busy(figures, THEIRS)):.3f} %"
+    yield Aim(what, "0.1 %", measured, theirs, met=part <= 0.1)
     for kind in ("reads", "writes"):
         ours, theirs = (f"{per_renewal(figures, kind, name):.2f}" for name in (BLIND, THEIRS))
         met = abs(per_renewal(figures, kind, BLIND) - 1) < 0.05  # the last one may be half counted
@@ -211,10 +222,10 @@ def duration(figures: Figures, key: str) -> tuple[str, ...]:
 
 def held(figures: Figures, key: str) -> tuple[str, ...]:
     """The cells of a row."""
-    waits = sum(figures[f"waits of the {name}"][key][0] for name in who(key))
+    waits = sum(sum(figures[f"waits of the {name}"][key]) for name in who(key))
     return (
-        f"{busy(figures, key):.3f} %",
-        f"{waits / figures['seconds'][key][0]:.1f}",
+        f"{median(busy(figures, key)):.3f} %",
+        f"{waits / sum(figures['seconds'][key]):.1f}",
         f"{per_renewal(figures, 'reads', key):.2f}",
         f"{per_renewal(figures, 'writes', key):.2f}",
     )
@@ -231,15 +242,16 @@ def who(key: str) -> tuple[str, ...]:
     return ("daemon",) if key == THEIRS else ("keeper", "guardian")
 
 
-def busy(figures: Figures, key: str) -> float:
-    """Percent of a processor."""
-    spent = sum(figures[f"processor of the {name}"][key][0] for name in who(key))
-    return spent / figures["seconds"][key][0] / 10
+def busy(figures: Figures, key: str) -> list[float]:
+    """Percent of a processor, in each window."""
+    each = (figures[f"processor of the {name}"][key] for name in who(key))
+    spent = map(sum, zip(*each, strict=True))
+    return [ms / s / 10 for ms, s in zip(spent, figures["seconds"][key], strict=True)]
 
 
 def per_renewal(figures: Figures, kind: str, key: str) -> float:
     """Blocks that were read or written, for each step of the count on the disk."""
-    return figures[kind][key][0] / figures["renewals"][key][0]
+    return sum(figures[kind][key]) / sum(figures["renewals"][key])
 
 
 def spell(ms: float) -> str:
@@ -263,7 +275,8 @@ def megabytes(size: float) -> str:
 PROCESSES = {"keeper": "keeper", "guardian": "guardian", "daemon": "`sfex_daemon`"}
 
 PROMISES = """\
-Of what varies the worst one counts. The C daemon has no deadline: suspended, it had not fenced when
+The worst value counts; of the processor's time the median of windows of 10 s, since a virtual
+machine is away now and then. The C daemon has no deadline: suspended, it had not fenced when
 lock_timeout and collision_timeout were over and another node could have had the lock."""
 
 LONG = """\
@@ -274,8 +287,8 @@ sleeps for a second when the daemon is still there at the first look. A monitor 
 process of that name; ours reads the lock as well."""
 
 HOLDING = """\
-Blocks per renewal. Ours looks at the lock four times in each collision_timeout, so that it sees a
-claim that came late before its claimer believes it: with 1 s that is three reads more than those of
+Blocks per renewal. Ours looks at the lock three times in each collision_timeout, so that it sees a
+claim that came late before its claimer believes it: with 1 s that is two reads more than the one of
 a renewal, and with 4 s none. C looks when it renews."""
 
 WEIGHT = """\
@@ -286,7 +299,7 @@ HEAD = """\
 # What a lock costs
 
 `ocfkit sfex` beside sfex_daemon, sfex_stat, sfex_init and the agent of resource-agents: {rounds}
-rounds of each, in turn in one run, and a lock that each holds for {seconds:g} s; in a Debian 12
+rounds of each, in turn in one run, and a lock that each holds for {seconds} s; in a Debian 12
 with its own python3, on loop devices with sectors of {sector} bytes. Written by
 `sudo ./dev bench sfex --write`.
 
@@ -310,18 +323,14 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"publish {PAGE.relative_to(TOP)}")
     parser.add_argument("--rounds", type=int, default=10, help="of each (default: 10)")
     parser.add_argument(
-        "--held",
-        type=float,
-        default=40,
-        metavar="SECONDS",
-        help="hold a lock so long (default: 40)",
+        "--windows", type=int, default=4, help=f"of {WINDOW} s, to hold a lock (default: 4)"
     )
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         parser.exit(2, "bench: its machine is made as root: sudo ./dev bench sfex\n")
     begun, before = time.monotonic(), code_digest()
     known = [*facts(), c_tools()]
-    lines = list(told(measure(arguments.rounds, arguments.held)))
+    lines = list(told(measure(arguments.rounds, arguments.windows)))
     known.append(f"The run took {time.monotonic() - begun:.0f} s")
     print(*lines, sep="\n")
     if arguments.write and before != code_digest():
@@ -329,7 +338,7 @@ def main() -> int:
     if arguments.write:
         head = HEAD.format(
             rounds=arguments.rounds,
-            seconds=arguments.held,
+            seconds=arguments.windows * WINDOW,
             sector=SECTOR,
             digest=before,
             facts="\n".join(f"- {fact}" for fact in known),

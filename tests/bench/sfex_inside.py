@@ -1,6 +1,6 @@
 """What a lock costs, ours and the C tools' in turn; a machine to throw away gets this as a file.
 
-The job comes as JSON on standard input: {"rounds": N, "idle": seconds, "devices": {name: path}}.
+The job comes as JSON on standard input: {"rounds": N, "windows": N, "devices": {name: path}}.
 The answer leaves as JSON on standard output: figure → whose → values. What does not end as it has
 to is a LookupError.
 
@@ -38,8 +38,8 @@ from ocfkit.linux.blockdev import BlockDevice
 
 OURS, THEIRS = "ours", "theirs"
 
-TIMES = (1, 10, 1)
-"""collision_timeout, lock_timeout and monitor_interval."""
+TIMES = (1, 11, 1)
+"""collision_timeout, lock_timeout and monitor_interval: a lease of 10 s, which is WINDOW."""
 SHORT = (1, 3, 1)
 """As short as ours may be."""
 
@@ -47,11 +47,11 @@ BLIND, ADVISED = "ours, a look a second", "ours, as advised"
 HOLDERS = {
     OURS: (OURS, TIMES),
     THEIRS: (THEIRS, TIMES),
-    BLIND: (OURS, (4, 10, 1)),
+    BLIND: (OURS, (4, 12, 1)),
     ADVISED: (OURS, (1, 100, 10)),
 }
-"""Who holds a lock for a while, each on a device of its own; ours looks 4 times in each
-collision_timeout, but not less often than monitor_interval."""
+"""Who holds a lock for a while, each on a device of its own; ours looks three times
+in each collision_timeout, but not less often than each monitor_interval."""
 
 LOCKS = 998
 """How many each device has, of 999 that it could have: one is there that is not."""
@@ -74,6 +74,9 @@ set -o noclobber
 : >{trigger}
 exec {program} "$@"' sh "$@"
 """
+
+WINDOW = 10
+"""Seconds for which a holder is watched at once; in each of them our guardian wakes up once."""
 
 AT_ONCE = 5
 """How many of a kind are under way together, where each waits for seconds."""
@@ -271,10 +274,10 @@ def c_daemon() -> str:
 class Laboratory:
     """Devices, and the figures as they come."""
 
-    def __init__(self, rounds: int, idle: float, devices: Mapping[str, str]) -> None:
-        """`devices`: one for each of HOLDERS."""
+    def __init__(self, rounds: int, windows: int, devices: Mapping[str, str]) -> None:
+        """`windows` in which a lock is held, and `devices`: one for each of HOLDERS."""
         self.rounds = rounds
-        self.idle = idle
+        self.windows = windows
         self.devices = devices
         self.figures: dict[str, dict[str, list[float]]] = {}
         self._counts = True
@@ -418,11 +421,14 @@ class Laboratory:
         time.sleep(2.0)
         counts = {name: lock.record().count for name, lock in locks.items()}
         before = {name: spent(lock) for name, lock in locks.items()}
-        time.sleep(self.idle)
-        after = {name: spent(lock) for name, lock in locks.items()}
+        for _ in range(self.windows):
+            time.sleep(WINDOW)
+            after = {name: spent(lock) for name, lock in locks.items()}
+            for name, seen in after.items():
+                for what, value in seen.items():
+                    self.note(what, name, value - before[name][what])
+            before = after
         for name, lock in locks.items():
-            for what, value in after[name].items():
-                self.note(what, name, value - before[name][what])
             self.note("renewals", name, (lock.record().count - counts[name]) % COUNTS)
             lock.release()
 
@@ -505,7 +511,7 @@ def main() -> None:
     require_machine()
     job: dict[str, Any] = json.load(sys.stdin)
     prepare()
-    laboratory = Laboratory(job["rounds"], job["idle"], job["devices"])
+    laboratory = Laboratory(job["rounds"], job["windows"], job["devices"])
     for device in job["devices"].values():
         with BlockDevice(device, writable=True) as opened:
             store.create(opened, LOCKS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench import agents, lsbcheck
+from tests.bench import agents, lsbcheck, sfex
 from tests.services import corpus
 
 
@@ -14,3 +14,8 @@ def test_the_page_on_lsbcheck_measured_this_code() -> None:
 def test_the_page_on_agents_measured_this_code() -> None:
     new = agents.code_digest()
     assert agents.published_digest() == new, "on a quiet machine: sudo ./dev bench agents --write"
+
+
+def test_the_page_on_the_lock_measured_this_code() -> None:
+    new = sfex.code_digest()
+    assert sfex.published_digest() == new, "on a quiet machine: sudo ./dev bench sfex --write"

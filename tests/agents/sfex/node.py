@@ -31,8 +31,15 @@ if TYPE_CHECKING:
     from ocfkit.agents.sfex.messages import Command, Event
     from ocfkit.agents.sfex.stages import Stage
 
-TIMING = Timing.of(collision=2 * SECOND, lock=20 * SECOND, interval=4 * SECOND)
-"""In it a lease lasts 19 s, a holder looks each 0.5 s, and an I/O should take no more than that."""
+TIMING = Timing(
+    collision=2 * SECOND,
+    lock=20 * SECOND,
+    interval=4 * SECOND,
+    margin=SECOND,
+    look=SECOND // 2,
+    io=SECOND // 2,
+)
+"""In it a lease lasts 19 s."""
 
 FREE = Record(False, 7, b"b")
 THEIRS = Record(True, 7, b"b")

@@ -58,6 +58,7 @@ def test_what_operators_set_has_room_for_the_rest(collision: int, lock: int, int
     usual = Timing.of(collision=collision * SECOND, lock=lock * SECOND, interval=interval * SECOND)
     assert usual.lease < usual.lock
     assert usual.fencing > usual.collision
+    assert usual.look + 2 * usual.io < usual.collision
 
 
 @pytest.mark.parametrize(("lock", "interval"), [(5, 10), (10, 10), (11, 10), (2, 1), (999, 1)])
