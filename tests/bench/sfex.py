@@ -25,12 +25,12 @@ from statistics import median
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP)]  # run as a file, by ./dev bench
 
-from tests.bench import sfex_inside  # noqa: E402
 from tests.bench.lsbcheck import facts, table  # noqa: E402
 from tests.bench.sfex_inside import (  # noqa: E402
     ADVISED,
     BLIND,
     HOLDERS,
+    LOCKS,
     OURS,
     SHORT,
     THEIRS,
@@ -42,7 +42,9 @@ from tests.services import loops, roots  # noqa: E402
 from tests.services.cluster_tools import Command, Machine, build_wheel  # noqa: E402
 
 PAGE = TOP / "docs/reference/sfex-cost.md"
-HERE = Path(__file__).parent
+INSIDE = tuple(Path(__file__).with_name(f"sfex_{part}.py") for part in ("inside", "fence"))
+"""What the machine gets."""
+
 SECTOR = 512
 
 DECIDING = (
@@ -78,25 +80,19 @@ def measure(rounds: int, windows: int) -> Figures:
     """All figures; raises RuntimeError with what the machine has said where there are none."""
     with tempfile.TemporaryDirectory() as place, devices() as paths:
         job = {"rounds": rounds, "windows": windows, "devices": paths}
-        inside = Path(sfex_inside.__file__)
-        files = {f"/lab/{path.name}": path.read_text("utf-8") for path in (inside, FENCE)}
+        files = {f"/lab/{path.name}": path.read_text("utf-8") for path in INSIDE}
         machine = Machine(
             roots.root("pacemaker"),
             build_wheel(Path(place)),
             files={**files, "/lab/job": json.dumps(job)},
             prepare=[["ocfkit", "install"], *map(node, paths.values())],
         )
-        with contextlib.redirect_stdout(
-            io.StringIO()
-        ):  # each command that it runs, and all figures
+        with contextlib.redirect_stdout(io.StringIO()):  # each command, and all figures
             (done,) = machine.run("/usr/bin/python3 -IB /lab/sfex_inside.py </lab/job", limit=600)
     if done.code:
         raise RuntimeError(done.stderr)
     figures: Figures = json.loads(done.stdout)
     return figures
-
-
-FENCE = HERE / "sfex_fence.py"
 
 
 @contextmanager
@@ -106,7 +102,7 @@ def devices() -> Generator[dict[str, str]]:
         paths: dict[str, str] = {}
         for number, name in enumerate(HOLDERS):
             backing = folder / f"disk{number}"
-            backing.write_bytes(bytes(SECTOR * (sfex_inside.LOCKS + 2)))
+            backing.write_bytes(bytes(SECTOR * (LOCKS + 2)))
             paths[name] = stack.enter_context(loops.attached(backing, SECTOR)).path
         yield paths
 
@@ -157,7 +153,7 @@ def aims(figures: Figures) -> Iterator[Aim]:
     for kind in ("reads", "writes"):
         ours, theirs = (f"{per_renewal(figures, kind, name):.2f}" for name in (BLIND, THEIRS))
         met = abs(per_renewal(figures, kind, BLIND) - 1) < 0.05  # the last one may be half counted
-        yield Aim(f"{kind} per renewal, look-ahead apart", "1", ours, theirs, met=met)
+        yield Aim(f"{kind} per renewal, the look-ahead apart", "1", ours, theirs, met=met)
 
 
 def timed(figures: Figures, key: str, what: str, most: float, seconds: int = 0) -> Aim:
@@ -276,15 +272,17 @@ PROCESSES = {"keeper": "keeper", "guardian": "guardian", "daemon": "`sfex_daemon
 
 PROMISES = """\
 The worst value counts; of the processor's time the median of windows of 10 s, since a virtual
-machine is away now and then. The C daemon has no deadline: suspended, it had not fenced when
-lock_timeout and collision_timeout were over and another node could have had the lock."""
+machine is away now and then. Reads and writes are those of a holder that looks no oftener than it
+renews. The C daemon has no deadline: suspended, it had not fenced when lock_timeout and
+collision_timeout were over and another node could have had the lock."""
 
 LONG = """\
 Medians, and the worst; "times" compares the medians. A start of ours is two interpreters, the
-command and the keeper, and ends when all memory is locked; that of `sfex_daemon` ends before. The
-start of C's agent has some 5 ms in it that keep its daemon from /proc/sysrq-trigger, and its stop
-sleeps for a second when the daemon is still there at the first look. A monitor of C looks for a
-process of that name; ours reads the lock as well."""
+command and the keeper, and ends when all memory is locked; that of `sfex_daemon` ends before. Who
+was killed is a `sfex_daemon`, for both. A release is over when the guardian is gone, too. The start
+of C's agent has some 5 ms in it that keep its daemon from /proc/sysrq-trigger, and its stop sleeps
+for a second when the daemon is still there at the first look. A monitor of C looks for a process of
+that name; ours reads the lock as well."""
 
 HOLDING = """\
 Blocks per renewal. Ours looks at the lock three times in each collision_timeout, so that it sees a

@@ -383,7 +383,10 @@ class Laboratory:
                 time.sleep(random.uniform(0.05, 0.15))  # noqa: S311 - anywhere between renewals
             suspended = boot()
             for lock, moment in zip(ours, fired(fifos, suspended + 5 * SECOND), strict=True):
-                self.note("fence", OURS, (moment - lock.deadline()) / MS)
+                late = (moment - lock.deadline()) / MS
+                if late < 0:
+                    raise LookupError(f"the guardian of {lock.resource} was early by {-late} ms")
+                self.note("fence", OURS, late)
             whole = (SHORT[0] + SHORT[1]) * SECOND  # by then another node has the lock
             time.sleep(max(0, suspended + whole - boot()) / SECOND)
             if Path(f"/proc/{theirs.keeper.pid}/root{TRIGGER}").stat().st_size:
