@@ -180,7 +180,9 @@ def test_each_means_says_how_it_is(path: Path) -> None:
 
 def test_no_watchdog_is_opened_unless_one_is_given() -> None:
     means = Means.found(
-        sysrq=missing_sysrq, restart=lambda: Reboot(allowed, never), contained=False
+        sysrq=missing_sysrq,
+        restart=lambda: Reboot(allowed, never, is_contained=False),
+        contained=False,
     )
     assert means.watchdog is None
     assert means.report() == [
