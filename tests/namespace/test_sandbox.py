@@ -6,6 +6,7 @@ One class for all implementations. What runs inside is `sh` and Python, which ev
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import textwrap
@@ -262,7 +263,9 @@ class TestProcesses:
     def test_that_are_zombies_are_left_out(self, anywhere: Sandbox) -> None:
         program = "import os, time\nif os.fork(): time.sleep(600)"
         pid = daemon(anywhere, "/usr/bin/python3", "-IS", "-c", program)
-        wait_until(lambda: f"\nPPid:\t{pid}\n" in all_status(anywhere))
+        # Its child is there before it has ended.
+        zombie = re.compile(rf"^State:\tZ.*\n(?:(?!Name:).*\n)*?PPid:\t{pid}$", re.MULTILINE)
+        wait_until(lambda: zombie.search(all_status(anywhere)) is not None)
         assert [one.pid for one in anywhere.processes()] == [pid]
 
     def test_that_have_ended_are_gone(self, anywhere: Sandbox) -> None:
