@@ -1,4 +1,4 @@
-"""What the user gets to see of a check: text, JSON, a progress line, a log folder."""
+"""What the user gets to see of a check: text, formats for programs, progress, a log folder."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class Setting:
     prepare: str | None = None
     """Command that ran in each fresh sandbox before the script."""
     allow_live: bool = False
+    directory: str = "/"
+    """Where lsbcheck was called; a format may name files from there."""
 
     @property
     def options(self) -> list[str]:

@@ -10,6 +10,17 @@ from lsbcheck import __version__
 from lsbcheck.check import Report
 from lsbcheck.exitcodes import ExitCode
 from lsbcheck.report import Setting
+from lsbcheck.report.shape import (
+    CallShown,
+    Document,
+    FaultShown,
+    ProcessShown,
+    ProgramShown,
+    RuleShown,
+    ScriptShown,
+    ServiceShown,
+    UnavailableShown,
+)
 from lsbcheck.rules import RULES, Judgement, Rule
 from lsbcheck.sandbox.interface import SandboxUnavailable
 from lsbcheck.transcript import Call, Fault, Process, Program, Service
@@ -28,9 +39,9 @@ def document(
     notes: Iterable[str] = (),
     unavailable: SandboxUnavailable | None = None,
     transcripts: bool = False,
-) -> Mapping[str, Json]:
+) -> Document:
     """One run. With `transcripts` each script carries all that was seen, not only the proofs."""
-    cause = None
+    cause: UnavailableShown | None = None
     if unavailable is not None:
         cause = {"cause": unavailable.cause, "cure": unavailable.cure}
     return {
@@ -39,10 +50,12 @@ def document(
         "profile": setting.profile,
         "chosen_rules": None if setting.chosen is None else list(setting.chosen),
         "exit_code": exit_code,
+        "directory": setting.directory,
         "sandbox": {
             "backend": setting.sandbox,
             "root": setting.root,
             "prepare": setting.prepare,
+            "options": setting.options,
             "notes": list(dict.fromkeys(notes)),
             "unavailable": cause,
         },
@@ -50,7 +63,7 @@ def document(
     }
 
 
-def dumps(value: Json) -> str:
+def dumps(value: object) -> str:
     """As text with a line feed at its end.
 
     All ASCII: any locale can write it, any terminal can show it, and names that are not UTF-8
@@ -76,10 +89,10 @@ def plain(value: object) -> Json:
             raise TypeError(message)
 
 
-def _script(report: Report, setting: Setting, *, transcripts: bool) -> Mapping[str, Json]:
+def _script(report: Report, setting: Setting, *, transcripts: bool) -> ScriptShown:
     transcript = report.transcript
     judged = [(rule, report.judgements.get(rule.id)) for rule in RULES]
-    shown: dict[str, Json] = {
+    shown: ScriptShown = {
         "script": report.script.path,
         "source": report.script.source,
         "name": report.script.name,
@@ -94,7 +107,7 @@ def _script(report: Report, setting: Setting, *, transcripts: bool) -> Mapping[s
     return shown
 
 
-def _service(service: Service | None) -> Json:
+def _service(service: Service | None) -> ServiceShown | None:
     if service is None:
         return None
     return {
@@ -105,13 +118,13 @@ def _service(service: Service | None) -> Json:
     }
 
 
-def _program(program: Program | None) -> Json:
+def _program(program: Program | None) -> ProgramShown | None:
     if program is None:
         return None
     return {"path": program.path, "exe": program.exe, "argv": list(program.argv)}
 
 
-def _rule(rule: Rule, judgement: Judgement, setting: Setting) -> Json:
+def _rule(rule: Rule, judgement: Judgement, setting: Setting) -> RuleShown:
     return {
         "id": rule.id,
         "number": rule.number,
@@ -131,7 +144,7 @@ def _rule(rule: Rule, judgement: Judgement, setting: Setting) -> Json:
     }
 
 
-def _fault(fault: Fault | None) -> Json:
+def _fault(fault: Fault | None) -> FaultShown | None:
     if fault is None:
         return None
     return {
@@ -142,7 +155,7 @@ def _fault(fault: Fault | None) -> Json:
     }
 
 
-def _call(call: Call) -> Json:
+def _call(call: Call) -> CallShown:
     return {
         "action": call.action,
         "argv": list(call.argv),
@@ -159,7 +172,7 @@ def _call(call: Call) -> Json:
     }
 
 
-def _process(process: Process) -> Json:
+def _process(process: Process) -> ProcessShown:
     return {
         "pid": process.pid,
         "start": process.start,

@@ -8,10 +8,9 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Mapping
 
 from lsbcheck.check import Report
-from lsbcheck.report.json import Json, dumps, plain
+from lsbcheck.report.json import dumps, plain
 
 
 class LogFolder:
@@ -55,7 +54,7 @@ class LogFolder:
         finally:
             os.close(fd)
 
-    def document(self, document: Mapping[str, Json]) -> None:
+    def document(self, document: object) -> None:
         """Keep the JSON report."""
         _write(self._fd, "report.json", dumps(document))
 
