@@ -7,6 +7,7 @@ process.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -23,7 +24,9 @@ from lsbcheck.check import Options, Report, Step
 from lsbcheck.exitcodes import ExitCode
 from lsbcheck.report import Setting
 from lsbcheck.report.colour import Paper
-from lsbcheck.report.json import document, dumps
+from lsbcheck.report.file import write_whole
+from lsbcheck.report.formats import FORMATS
+from lsbcheck.report.json import document
 from lsbcheck.report.keep import LogFolder
 from lsbcheck.report.progress import Progress
 from lsbcheck.report.text import TextReport
@@ -97,9 +100,9 @@ def backend_for(arguments: Arguments) -> Backend:
 
 def _run(arguments: Arguments, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
     if arguments.list_rules:
-        _list_rules(_paper(arguments))
+        _list_rules(_paper(arguments, sys.stdout))
     elif arguments.explain is not None:
-        _explain(_paper(arguments), _rule(arguments.explain))
+        _explain(_paper(arguments, sys.stdout), _rule(arguments.explain))
     else:
         return _Run(arguments).check(checker, backends)
     return exitcodes.ALL_HOLD
@@ -120,6 +123,7 @@ class _Run:
             root=arguments.root,
             prepare=arguments.prepare,
             allow_live=arguments.allow_live,
+            directory=_directory(),
         )
         self._options = Options(
             timeout=arguments.timeout,
@@ -131,9 +135,9 @@ class _Run:
             allow_live=arguments.allow_live,
             root=arguments.root,
         )
-        paper = _paper(arguments)
-        self._text = TextReport(paper, self._setting, verbose=arguments.verbose)
-        self._paper = paper
+        self._stream = io.StringIO() if arguments.output is not None else sys.stdout
+        self._paper = _paper(arguments, self._stream)
+        self._text = TextReport(self._paper, self._setting, verbose=arguments.verbose)
         self._logs = _log_folder(arguments.keep)
 
     def check(self, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
@@ -192,18 +196,33 @@ class _Run:
             unavailable=unavailable,
             transcripts=self._arguments.verbose,
         )
-        if self._arguments.format == "json":
-            sys.stdout.write(dumps(shown))
+        if self._arguments.format != "text":
+            self._stream.write(FORMATS[self._arguments.format](shown))
         elif reports:
             self._text.summary(reports, notes)
-        sys.stdout.flush()
+        self._stream.flush()
         if self._logs is not None:
             self._logs.document(shown)
             self._logs.close()
             _complain(f"logs are in {self._logs.path}")
         if unavailable is not None:
             _complain(f"no sandbox: {unavailable.cause}", f"cure: {unavailable.cure}")
-        return code
+            if self._arguments.format == "text" and self._stream is not sys.stdout:
+                self._paper.line(f"no sandbox: {unavailable.cause}")
+        return code if self._is_put_into_file() else exitcodes.NOT_PROVED
+
+    def _is_put_into_file(self) -> bool:
+        """Write the file of --output, if there is to be one; False if it was lost."""
+        path = self._arguments.output
+        if path is None or not isinstance(self._stream, io.StringIO):
+            return True
+        try:
+            write_whole(path, self._stream.getvalue())
+        except OSError as error:
+            _complain(f"the report could not be written: {error}")
+            return False
+        _complain(f"the report is in {path}")
+        return True
 
 
 class _Watcher:
@@ -339,17 +358,27 @@ def _explain(paper: Paper, rule: Rule) -> None:
 # --- streams and signals -------------------------------------------------------------------------
 
 
-def _paper(arguments: Arguments) -> Paper:
-    return Paper(sys.stdout, colour=_colour(arguments.color), width=_width(sys.stdout))
+def _directory() -> str:
+    """The working directory; one that was removed has no name."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
 
 
-def _colour(wish: Literal["auto", "always", "never"]) -> bool:
-    """An option on the command line wins over NO_COLOR (no-color.org)."""
+def _paper(arguments: Arguments, stream: TextIO) -> Paper:
+    return Paper(stream, colour=_colour(arguments.color, stream), width=_width(stream))
+
+
+def _colour(wish: Literal["auto", "always", "never"], stream: TextIO) -> bool:
+    """An option on the command line wins over NO_COLOR (no-color.org); a file gets none."""
+    if isinstance(stream, io.StringIO):
+        return False
     if wish != "auto":
         return wish == "always"
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return sys.stdout.isatty()
+    return stream.isatty()
 
 
 def _width(stream: TextIO) -> int:

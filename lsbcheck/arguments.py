@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from lsbcheck import __version__, exitcodes
+from lsbcheck.report.file import require_writable
+from lsbcheck.report.formats import FORMATS
 from lsbcheck.rules import PROFILES, Profile
 from lsbcheck.script import ScriptError, find
 
@@ -51,7 +53,8 @@ class Arguments(argparse.Namespace):
     prepare: str | None
     allow_live: bool
     throw_away: bool
-    format: Literal["text", "json"]
+    format: str
+    output: str | None
     color: Literal["auto", "always", "never"]
     verbose: bool
     keep: str | None
@@ -182,7 +185,13 @@ def _add_machine(made: argparse.ArgumentParser) -> None:
 def _add_output(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("output")
     group.add_argument(
-        "--format", choices=("text", "json"), default="text", help="(default: %(default)s)"
+        "--format", choices=("text", *FORMATS), default="text", help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write the report there, whole or not at all, and not to standard output",
     )
     group.add_argument(
         "--color",
@@ -235,6 +244,9 @@ def parse(argv: Sequence[str] | None) -> Arguments:
     """The options; raises WrongCallError for a combination that makes no sense."""
     arguments = parser().parse_intermixed_args(argv, Arguments())
     if arguments.list_rules or arguments.explain is not None:
+        if arguments.output is not None:
+            message = "--output takes the report of a check, and no list of rules"
+            raise WrongCallError(message)
         return arguments
     if arguments.sandbox == "none" and not arguments.throw_away:
         message = (
@@ -253,7 +265,17 @@ def parse(argv: Sequence[str] | None) -> Arguments:
     if not arguments.scripts:
         message = "name a script: lsbcheck snmpd, or lsbcheck /etc/init.d/snmpd (--help tells more)"
         raise WrongCallError(message)
+    _require_output(arguments.output)
     return arguments
+
+
+def _require_output(path: str | None) -> None:
+    if path is None:
+        return
+    try:
+        require_writable(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise WrongCallError(f"--output {error}") from error
 
 
 def _give_back_script(arguments: Arguments) -> None:

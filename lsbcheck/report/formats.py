@@ -1,0 +1,15 @@
+"""Every format that `--format` names, but for the text that people read while a run goes on.
+
+Each is a pure function of the JSON document, so a document that was saved can be shown in any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lsbcheck.report.json import dumps
+from lsbcheck.report.shape import Document
+
+FORMATS: Mapping[str, Callable[[Document], str]] = {
+    "json": dumps,
+}
