@@ -10,6 +10,7 @@ from lsbcheck import __version__
 from lsbcheck.check import Report
 from lsbcheck.exitcodes import ExitCode
 from lsbcheck.report import Setting
+from lsbcheck.report.places import lines_of_actions
 from lsbcheck.report.shape import (
     CallShown,
     Document,
@@ -59,7 +60,7 @@ def document(
             "notes": list(dict.fromkeys(notes)),
             "unavailable": cause,
         },
-        "scripts": [_script(report, setting, transcripts=transcripts) for report in reports],
+        "scripts": [script_shown(report, setting, transcripts=transcripts) for report in reports],
     }
 
 
@@ -89,7 +90,8 @@ def plain(value: object) -> Json:
             raise TypeError(message)
 
 
-def _script(report: Report, setting: Setting, *, transcripts: bool) -> ScriptShown:
+def script_shown(report: Report, setting: Setting, *, transcripts: bool = False) -> ScriptShown:
+    """One script of a document."""
     transcript = report.transcript
     judged = [(rule, report.judgements.get(rule.id)) for rule in RULES]
     shown: ScriptShown = {
@@ -100,6 +102,7 @@ def _script(report: Report, setting: Setting, *, transcripts: bool) -> ScriptSho
         "refused": transcript.refused or None,
         "notes": list(transcript.notes),
         "service": _service(transcript.service),
+        "lines": lines_of_actions(report.script.text),
         "rules": [_rule(rule, one, setting) for rule, one in judged if one is not None],
     }
     if transcripts:

@@ -21,8 +21,20 @@ class Document(TypedDict):
     chosen_rules: list[str] | None
     exit_code: ExitCode
     directory: NotRequired[str]
+    baseline: NotRequired[str]
+    merged: NotRequired[list[RunShown]]
     sandbox: SandboxShown
     scripts: list[ScriptShown]
+
+
+class RunShown(TypedDict):
+    """One of the runs that a merged report is made of."""
+
+    origin: str
+    lsbcheck: str
+    exit_code: ExitCode
+    directory: NotRequired[str]
+    sandbox: SandboxShown
 
 
 class SandboxShown(TypedDict):
@@ -46,6 +58,7 @@ class UnavailableShown(TypedDict):
 class ScriptShown(TypedDict):
     """One script."""
 
+    origin: NotRequired[str]
     script: str
     source: str
     name: str
@@ -53,8 +66,16 @@ class ScriptShown(TypedDict):
     refused: str | None
     notes: list[str]
     service: ServiceShown | None
+    lines: NotRequired[LinesShown]
     rules: list[RuleShown]
     transcript: NotRequired[object]
+
+
+class LinesShown(TypedDict):
+    """Where in its file a script does what, as far as it can be told."""
+
+    header: int | None
+    actions: dict[str, int]
 
 
 class ServiceShown(TypedDict):
@@ -80,6 +101,7 @@ class RuleShown(TypedDict):
     id: str
     number: int | None
     verdict: Verdict
+    baseline: NotRequired[Verdict | None]
     counts: bool
     profile: Profile
     title: str
