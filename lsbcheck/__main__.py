@@ -26,9 +26,10 @@ from lsbcheck.report import Setting
 from lsbcheck.report.colour import Paper
 from lsbcheck.report.file import write_whole
 from lsbcheck.report.formats import FORMATS
-from lsbcheck.report.json import document
+from lsbcheck.report.json import document, script_shown
 from lsbcheck.report.keep import LogFolder
 from lsbcheck.report.progress import Progress
+from lsbcheck.report.shape import ScriptShown
 from lsbcheck.report.text import TextReport
 from lsbcheck.report.visible import lines_of, visible
 from lsbcheck.rules import RULES, Rule, by_id, page
@@ -137,7 +138,8 @@ class _Run:
         )
         self._stream = io.StringIO() if arguments.output is not None else sys.stdout
         self._paper = _paper(arguments, self._stream)
-        self._text = TextReport(self._paper, self._setting, verbose=arguments.verbose)
+        head = document([], self._setting, exitcodes.ALL_HOLD)
+        self._text = TextReport(self._paper, head, verbose=arguments.verbose)
         self._logs = _log_folder(arguments.keep)
 
     def check(self, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
@@ -179,7 +181,10 @@ class _Run:
             if index:
                 self._paper.line()
                 self._paper.line()
-            self._text.script(report)
+            self._text.script(self._shown(report))
+
+    def _shown(self, report: Report) -> ScriptShown:
+        return script_shown(report, self._setting, transcripts=self._arguments.verbose)
 
     def _end(
         self, reports: Sequence[Report], notes: list[str], unavailable: SandboxUnavailable | None
@@ -199,7 +204,7 @@ class _Run:
         if self._arguments.format != "text":
             self._stream.write(FORMATS[self._arguments.format](shown))
         elif reports:
-            self._text.summary(reports, notes)
+            self._text.summary(shown["scripts"], notes)
         self._stream.flush()
         if self._logs is not None:
             self._logs.document(shown)

@@ -43,13 +43,6 @@ class Setting:
         """Ids of the rules that decide the exit code."""
         return exitcodes.counted(self.profile, self.chosen)
 
-    @property
-    def basis(self) -> str:
-        """What the exit code rests on, in words."""
-        if self.chosen is not None:
-            return "the chosen rules" if len(self.chosen) > 1 else "the chosen rule"
-        return f"profile {self.profile}"
-
     def exit_code(self, report: Report) -> ExitCode:
         """Of one script."""
         return exitcodes.of_script(report.judgements, self.counting)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_lowercase
+from typing import TypedDict, cast
 
 from lsbcheck import exitcodes
-from lsbcheck.check import Report
 from lsbcheck.exitcodes import ExitCode
-from lsbcheck.report import Setting
+from lsbcheck.report.baseline import Standing, is_gone, standing, was_broken
 from lsbcheck.report.colour import Paper, Piece, Style
+from lsbcheck.report.shape import (
+    CallShown,
+    Document,
+    FaultShown,
+    ProcessShown,
+    RuleShown,
+    SandboxShown,
+    ScriptShown,
+)
 from lsbcheck.report.visible import (
     broken,
     command,
@@ -20,8 +30,6 @@ from lsbcheck.report.visible import (
     width,
     wrapped,
 )
-from lsbcheck.rules import RULES, Judgement, Rule, Verdict
-from lsbcheck.transcript import Call, Process, Scenario
 
 OUTPUT_LINES = 8
 """Last lines of a call's output that a finding shows; with -v there are `OUTPUT_LINES_VERBOSE`."""
@@ -29,13 +37,20 @@ OUTPUT_LINES_VERBOSE = 100
 PROCESSES = 12
 """Processes shown at a time."""
 
-_WORDS: Mapping[Verdict, tuple[str, Style]] = {
+_WORDS: Mapping[Standing, tuple[str, Style]] = {
     "pass": ("pass", "good"),
     "fail": ("FAIL", "bad"),
+    "known": ("known", "open"),
     "not-provoked": ("not provoked", "open"),
     "error": ("error", "wrong"),
 }
-_LETTERS: Mapping[Verdict, str] = {"pass": ".", "fail": "F", "not-provoked": "?", "error": "E"}
+_LETTERS: Mapping[Standing, str] = {
+    "pass": ".",
+    "fail": "F",
+    "known": "k",
+    "not-provoked": "?",
+    "error": "E",
+}
 
 _CLOSING: Mapping[ExitCode, tuple[str, Style]] = {
     exitcodes.ALL_HOLD: ("passes", "good"),
@@ -44,109 +59,139 @@ _CLOSING: Mapping[ExitCode, tuple[str, Style]] = {
 }
 
 
-class TextReport:
-    """Writes one run: `script` for each report as it comes, `summary` once."""
+class ScenarioShown(TypedDict):
+    """A scenario of a transcript; only what is shown of it."""
 
-    def __init__(self, paper: Paper, setting: Setting, *, verbose: bool = False) -> None:
-        """`verbose` shows every call that was made, not only those of findings."""
+    name: str
+    calls: list[CallShown]
+    fault: FaultShown | None
+    unreached: str
+    error: str
+
+
+class TextReport:
+    """Writes one run: `script` for each script as it comes, `summary` once."""
+
+    def __init__(self, paper: Paper, head: Document, *, verbose: bool = False) -> None:
+        """Of the document only what holds for all scripts is read, and it may have none yet.
+
+        `verbose` shows every call that was made, not only those of findings.
+        """
         self._paper = paper
-        self._setting = setting
+        self._head = head
         self._verbose = verbose
         self._line = paper.line
 
-    def script(self, report: Report) -> None:
+    def script(self, script: ScriptShown) -> None:
         """Everything about one script."""
-        self._heading(report)
-        self._table(report)
-        for rules, judgement in _findings(report):
-            self._finding(report, rules, judgement)
+        self._heading(script)
+        self._table(script)
+        for rules in _findings(script):
+            self._finding(script, rules)
+        for rule in filter(is_gone, script["rules"]):
+            number = f"{rule['number']} " if rule["number"] else ""
+            self._line()
+            self._line(("good", "gone"), " ", ("bold", f"{number}{rule['id']}"))
+            self._sentence("  ", "it failed in the baseline, and holds now")
         if self._verbose:
-            self._transcript(report)
-        self._closing(report)
+            self._transcript(script)
+        self._closing(script)
         self._paper.flush()
 
-    def summary(self, reports: Sequence[Report], notes: Iterable[str] = ()) -> None:
+    def finding(self, script: ScriptShown, rule: RuleShown) -> None:
+        """The proof of one rule."""
+        self._finding(script, [rule])
+
+    def summary(self, scripts: Sequence[ScriptShown], notes: Iterable[str] = ()) -> None:
         """What could not be limited or seen and, for several scripts, the matrix."""
-        if len(reports) > 1:
-            self._matrix(reports)
+        if len(scripts) > 1:
+            self._matrix(scripts)
         for note in dict.fromkeys(notes):
             self._sentence(("dim", "note: "), f"sandbox: {note}")
         self._paper.flush()
 
     # --- one script ------------------------------------------------------------------------------
 
-    def _heading(self, report: Report) -> None:
-        script = report.script
-        self._line(("bold", script.path))
-        if script.source != script.path:
-            self._line(("dim", f"  read from {script.source}"))
-        if self._setting.prepare is not None:
-            self._line(("dim", f"  prepared in each sandbox by: {self._setting.prepare}"))
-        if self._setting.sandbox == "none":
+    def _heading(self, script: ScriptShown) -> None:
+        sandbox = sandbox_of(self._head, script)
+        self._line(("bold", script["script"]))
+        if "origin" in script:
+            self._line(("dim", f"  from {script['origin']}"))
+        if script["source"] != script["script"]:
+            self._line(("dim", f"  read from {script['source']}"))
+        if sandbox["prepare"] is not None:
+            self._line(("dim", f"  prepared in each sandbox by: {sandbox['prepare']}"))
+        if sandbox["backend"] == "none":
             self._line(("open", "  no sandbox: run on this machine, no failure was provoked"))
-        for note in report.transcript.notes:
+        for note in script["notes"]:
             self._sentence(("dim", "  note: "), note)
-        if report.transcript.refused:
-            self._sentence(("wrong", "  not run: "), report.transcript.refused)
+        if script["refused"]:
+            self._sentence(("wrong", "  not run: "), script["refused"])
         self._line()
 
-    def _table(self, report: Report) -> None:
-        rules = [rule for rule in RULES if rule.id in report.judgements]
-        longest = max((width(rule.id) for rule in rules), default=0)
-        for rule in rules:
-            word, style = _WORDS[report.judgements[rule.id].verdict]
-            mark = "*" if rule.id in self._setting.counting else " "
+    def _table(self, script: ScriptShown) -> None:
+        longest = max((width(rule["id"]) for rule in script["rules"]), default=0)
+        for rule in script["rules"]:
+            word, style = _WORDS[standing(rule)]
+            mark = "*" if rule["counts"] else " "
             before: tuple[Piece, ...] = (
-                f"  {rule.number or '-'} {mark} ",
+                f"  {rule['number'] or '-'} {mark} ",
                 (style, padded(word, 13)),
-                padded(rule.id, longest + 2),
+                padded(rule["id"], longest + 2),
             )
             if self._paper.width < 80:
                 self._line(*before)
                 before = (" " * 6,)
-            self._sentence(*before, rule.title, style="dim")
-        self._line(("dim", f"    * decides the exit code ({self._setting.basis})"))
+            self._sentence(*before, rule["title"], style="dim")
+        self._line(("dim", f"    * decides the exit code ({basis(self._head)})"))
 
-    def _finding(self, report: Report, rules: Sequence[Rule], judgement: Judgement) -> None:
-        word, style = _WORDS[judgement.verdict]
+    def _finding(self, script: ScriptShown, rules: Sequence[RuleShown]) -> None:
+        first = rules[0]
+        evidence = first["evidence"]
+        word, style = _WORDS[standing(first)]
         self._line()
         for rule in rules:
-            number = f"{rule.number} " if rule.number else ""
-            self._line((style, word), " ", ("bold", f"{number}{rule.id}"))
-        self._sentence("  ", judgement.sentence)
-        if judgement.consequence:
-            self._sentence("  consequence: ", judgement.consequence)
-        if judgement.fault is not None:
-            acted = "" if judgement.fault.effective else f" (did not act: {judgement.fault.why})"
-            self._sentence("  provoked: ", judgement.fault.tried + acted)
-        for remark in judgement.remarks:
+            number = f"{rule['number']} " if rule["number"] else ""
+            self._line((style, word), " ", ("bold", f"{number}{rule['id']}"))
+        self._sentence("  ", first["sentence"])
+        if evidence["consequence"]:
+            self._sentence("  consequence: ", evidence["consequence"])
+        if evidence["fault"] is not None:
+            fault = evidence["fault"]
+            acted = "" if fault["effective"] else f" (did not act: {fault['why']})"
+            self._sentence("  provoked: ", fault["tried"] + acted)
+        for remark in evidence["remarks"]:
             self._sentence("  remark: ", remark)
-        for call in judgement.calls:
+        if was_broken(first) and first["verdict"] != "fail":
+            self._sentence("  baseline: ", "it failed there, and nothing shows that it holds now")
+        for call in evidence["calls"]:
             self._call(call)
-        if judgement.verdict == "fail":
+        if first["verdict"] == "fail":
             for rule in rules:
-                self._sentence(("dim", "  clause: "), rule.clause, style="dim")
+                self._sentence(("dim", "  clause: "), rule["clause"], style="dim")
         if len(rules) == 1:
-            self._line(("dim", f"  again: {command(self._again(report, rules[0]))}"))
+            self._line(("dim", f"  again: {command(self._again(script, first))}"))
 
-    def _again(self, report: Report, rule: Rule) -> list[str]:
+    def _again(self, script: ScriptShown, rule: RuleShown) -> list[str]:
         """The call of lsbcheck that shows this rule alone."""
-        return ["lsbcheck", "--rule", rule.id, *self._setting.options, report.script.path]
+        options = sandbox_of(self._head, script).get("options", [])
+        return ["lsbcheck", "--rule", rule["id"], *options, script["script"]]
 
-    def _call(self, call: Call, indent: str = "  ") -> None:
-        self._line(indent, ("bold", f"$ {command(call.argv)}"))
+    def _call(self, call: CallShown, indent: str = "  ") -> None:
+        self._line(indent, ("bold", f"$ {command(call['argv'])}"))
         inner = indent + "    "
-        answer, limit = call.answer, ""
-        if call.outcome != "no-answer":
-            answer, limit = f"{answer} after {call.seconds:.2f} s", f" (limit {call.limit:.3g} s)"
-        again = ", asked again alone" if call.asked_again else ""
-        self._line(inner, ("bold", answer), ("dim", limit + again))
-        self._output(call.output, inner)
+        ended, limit = answer(call), ""
+        if call["outcome"] != "no-answer":
+            ended = f"{ended} after {call['seconds']:.2f} s"
+            limit = f" (limit {call['limit']:.3g} s)"
+        again = ", asked again alone" if call["asked_again"] else ""
+        self._line(inner, ("bold", ended), ("dim", limit + again))
+        self._output(call["output"], inner)
         self._processes(
-            "before: ", call.before, "running" if call.running_before else "stopped", inner
+            "before: ", call["before"], "running" if call["running_before"] else "stopped", inner
         )
         self._processes(
-            "after:  ", call.after, "running" if call.running_after else "stopped", inner
+            "after:  ", call["after"], "running" if call["running_after"] else "stopped", inner
         )
 
     def _output(self, output: str, indent: str) -> None:
@@ -166,106 +211,111 @@ class TextReport:
         for piece in pieces[-most:]:
             self._line(indent, ("dim", "| "), piece)
 
-    def _processes(self, label: str, processes: Sequence[Process], state: str, indent: str) -> None:
+    def _processes(
+        self, label: str, processes: Sequence[ProcessShown], state: str, indent: str
+    ) -> None:
         self._line(indent, ("dim", label), state, "" if processes else ", no process")
         for process in processes[:PROCESSES]:
             # a title that a daemon has put over its arguments is followed by what it wiped out
-            words = list(process.argv)
+            words = list(process["argv"])
             while words and not words[-1]:
                 words.pop()
-            shown = command(words) or f"[{process.comm}]"
-            line = f"{process.pid} {process.state} uid {process.uid} {shown}"
+            shown = command(words) or f"[{process['comm']}]"
+            line = f"{process['pid']} {process['state']} uid {process['uid']} {shown}"
             room = self._paper.width - len(indent) - len(label)
             self._line(indent, " " * len(label), cut(visible(line), room))
         if len(processes) > PROCESSES:
             rest = f"and {len(processes) - PROCESSES} more"
             self._line(indent, " " * len(label), ("dim", rest))
 
-    def _closing(self, report: Report) -> None:
-        counting = self._setting.counting
-        inner: list[Verdict] = []
-        outer: list[Verdict] = []
-        for rule, judgement in report.judgements.items():
-            (inner if rule in counting else outer).append(judgement.verdict)
+    def _closing(self, script: ScriptShown) -> None:
+        inner: list[Standing] = [standing(rule) for rule in script["rules"] if rule["counts"]]
+        outer: list[Standing] = [standing(rule) for rule in script["rules"] if not rule["counts"]]
         held = ", ".join(filter(None, (f"{inner.count('pass')} hold", _counts(inner))))
         sentence = (
-            f"of the {_number(len(counting), 'rule')} that count{'s' * (len(counting) == 1)} "
-            f"({self._setting.basis}) {held}"
+            f"of the {_number(len(inner), 'rule')} that count{'s' * (len(inner) == 1)} "
+            f"({basis(self._head)}) {held}"
         )
         if outer:
             others = ", ".join(filter(None, (f"{outer.count('pass')} hold", _counts(outer))))
             sentence += f"; of the others {others}"
-        word, style = _CLOSING[self._setting.exit_code(report)]
+        word, style = _ending(script)
         self._line()
-        before: tuple[Piece, ...] = (("bold", f"{report.script.name}: "), (style, word))
+        before: tuple[Piece, ...] = (("bold", f"{script['name']}: "), (style, word))
         self._sentence(*before, f": {sentence}", hanging=2)
 
     # --- everything that was seen ----------------------------------------------------------------
 
-    def _transcript(self, report: Report) -> None:
+    def _transcript(self, script: ScriptShown) -> None:
         self._line()
         self._line(("bold", "Every call"))
-        service = report.transcript.service
+        service = script["service"]
         if service is not None:
-            if service.main is not None:
-                self._line("  daemon: ", command(service.main.argv or (service.main.path,)))
+            daemon = service["daemon"]
+            if daemon is not None:
+                self._line("  daemon: ", command(daemon["argv"] or [daemon["path"]]))
             for what, names in (
-                ("listens on", service.listeners),
-                ("pid file", service.pid_files),
+                ("listens on", service["listeners"]),
+                ("pid file", service["pid_files"]),
             ):
                 for name in names:
                     self._line(f"  {what}: {name}")
-        for scenario in report.transcript.scenarios.values():
+        transcript = cast("dict[str, dict[str, ScenarioShown]]", script.get("transcript", {}))
+        for scenario in transcript.get("scenarios", {}).values():
             self._scenario(scenario)
 
-    def _scenario(self, scenario: Scenario) -> None:
+    def _scenario(self, scenario: ScenarioShown) -> None:
         self._line()
-        self._line("  scenario ", ("bold", scenario.name))
-        if scenario.fault is not None:
-            acted = "acted" if scenario.fault.effective else f"did not act: {scenario.fault.why}"
-            self._sentence("    provoked: ", f"{scenario.fault.tried} ({acted})")
-        if scenario.unreached:
-            self._sentence("    stopped early: ", scenario.unreached)
-        if scenario.error:
-            self._sentence(("wrong", "    error: "), scenario.error)
-        for call in scenario.calls:
+        self._line("  scenario ", ("bold", scenario["name"]))
+        fault = scenario["fault"]
+        if fault is not None:
+            acted = "acted" if fault["effective"] else f"did not act: {fault['why']}"
+            self._sentence("    provoked: ", f"{fault['tried']} ({acted})")
+        if scenario["unreached"]:
+            self._sentence("    stopped early: ", scenario["unreached"])
+        if scenario["error"]:
+            self._sentence(("wrong", "    error: "), scenario["error"])
+        for call in scenario["calls"]:
             self._call(call, "    ")
 
     # --- several scripts -------------------------------------------------------------------------
 
-    def _matrix(self, reports: Sequence[Report]) -> None:
-        shown = [rule for rule in RULES if any(rule.id in one.judgements for one in reports)]
+    def _matrix(self, scripts: Sequence[ScriptShown]) -> None:
+        shown = rules_of(scripts)
         letters = iter(ascii_lowercase)
-        columns = {rule.id: str(rule.number or next(letters)) for rule in shown}
+        columns = {rule["id"]: str(rule["number"] or next(letters, "+")) for rule in shown}
         room = max(self._paper.width - 2 * len(columns) - 34, 10)
-        names = [cut(visible(report.script.name), room) for report in reports]
+        names = [cut(visible(name_of(script)), room) for script in scripts]
         longest = max(width(name) for name in ("summary", *names))
         self._line()
         self._line(("bold", padded("summary", longest)), "  ", " ".join(columns.values()))
-        for name, report in zip(names, reports, strict=True):
-            cells = [self._cell(report.judgements.get(rule)) for rule in columns]
-            word, style = _CLOSING[self._setting.exit_code(report)]
+        for name, script in zip(names, scripts, strict=True):
+            rules = {rule["id"]: rule for rule in script["rules"]}
+            cells = [self._cell(rules.get(rule)) for rule in columns]
+            word, style = _ending(script)
             self._line(padded(name, longest), "  ", *cells, " ", (style, word))
         self._legend(shown, columns)
-        codes = [self._setting.exit_code(report) for report in reports]
+        codes = [script["exit_code"] for script in scripts]
         counts = (
             f"{codes.count(exitcodes.ALL_HOLD)} hold",
             f"{codes.count(exitcodes.BROKEN)} broken",
             f"{codes.count(exitcodes.NOT_PROVED)} not proved",
         )
-        line = f"{len(reports)} scripts ({self._setting.basis}): {', '.join(counts)}"
+        line = f"{len(scripts)} scripts ({basis(self._head)}): {', '.join(counts)}"
         self._line(("bold", line))
 
-    def _cell(self, judgement: Judgement | None) -> Piece:
-        if judgement is None:
+    def _cell(self, rule: RuleShown | None) -> Piece:
+        if rule is None:
             return "  "
-        return _WORDS[judgement.verdict][1], _LETTERS[judgement.verdict] + " "
+        found = standing(rule)
+        return _WORDS[found][1], _LETTERS[found] + " "
 
-    def _legend(self, shown: Sequence[Rule], columns: Mapping[str, str]) -> None:
-        self._line(("dim", "  . pass   F fail   ? not provoked   E error"))
+    def _legend(self, shown: Sequence[RuleShown], columns: Mapping[str, str]) -> None:
+        known = "   k known" if "baseline" in self._head else ""
+        self._line(("dim", f"  . pass   F fail{known}   ? not provoked   E error"))
         for rule in shown:
-            mark = "*" if rule.id in self._setting.counting else " "
-            self._line(("dim", f"  {columns[rule.id]} {mark} {rule.id}"))
+            mark = "*" if rule["counts"] else " "
+            self._line(("dim", f"  {columns[rule['id']]} {mark} {rule['id']}"))
 
     # --- words -----------------------------------------------------------------------------------
 
@@ -289,35 +339,89 @@ def _number(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _counts(verdicts: Sequence[Verdict]) -> str:
+def _counts(found: Sequence[Standing]) -> str:
     """`1 broken, 2 not provoked`; "" when all hold."""
-    words: Mapping[Verdict, str] = {
+    words: Mapping[Standing, str] = {
         "fail": "broken",
+        "known": "known",
         "not-provoked": "not provoked",
         "error": "without a verdict",
     }
-    return ", ".join(
-        f"{verdicts.count(verdict)} {word}"
-        for verdict, word in words.items()
-        if verdict in verdicts
-    )
+    return ", ".join(f"{found.count(each)} {word}" for each, word in words.items() if each in found)
 
 
-def _findings(report: Report) -> list[tuple[list[Rule], Judgement]]:
+def _ending(script: ScriptShown) -> tuple[str, Style]:
+    """What a script comes to, in words."""
+    known = any(rule["counts"] and standing(rule) == "known" for rule in script["rules"])
+    if known and script["exit_code"] == exitcodes.ALL_HOLD:
+        return "nothing broken that was not known", "open"
+    return _CLOSING[script["exit_code"]]
+
+
+def _findings(script: ScriptShown) -> list[list[RuleShown]]:
     """All that is no pass; what has the same reason and no call of its own stands together."""
-    findings: list[tuple[list[Rule], Judgement]] = []
-    places: dict[tuple[str, str], list[Rule]] = {}
-    for rule in RULES:
-        judgement = report.judgements.get(rule.id)
-        if judgement is None or judgement.verdict == "pass":
+    findings: list[list[RuleShown]] = []
+    places: dict[tuple[str, str], list[RuleShown]] = {}
+    for rule in script["rules"]:
+        if rule["verdict"] == "pass":
             continue
-        reason = judgement.verdict, judgement.sentence
-        alone = bool(judgement.calls or judgement.fault or judgement.verdict == "fail")
+        evidence = rule["evidence"]
+        reason = rule["verdict"], rule["sentence"]
+        alone = bool(evidence["calls"] or evidence["fault"] or rule["verdict"] == "fail")
         if not alone and reason in places:
             places[reason].append(rule)
             continue
         rules = [rule]
         if not alone:
             places[reason] = rules
-        findings.append((rules, judgement))
+        findings.append(rules)
     return findings
+
+
+# --- the document in words -----------------------------------------------------------------------
+
+
+def name_of(script: ScriptShown) -> str:
+    """`snmpd`, or `web1: snmpd` where several reports were merged."""
+    return f"{script['origin']}: {script['name']}" if "origin" in script else script["name"]
+
+
+def rules_of(scripts: Iterable[ScriptShown]) -> list[RuleShown]:
+    """Each rule once, as the first script that has it shows it; the eight by number come first."""
+    rules: dict[str, RuleShown] = {}
+    for script in scripts:
+        for rule in script["rules"]:
+            rules.setdefault(rule["id"], rule)
+    return sorted(rules.values(), key=lambda rule: rule["number"] or 9)
+
+
+def sandbox_of(document: Document, script: ScriptShown) -> SandboxShown:
+    """Where this script was run."""
+    for run in document.get("merged", []):
+        if run["origin"] == script.get("origin"):
+            return run["sandbox"]
+    return document["sandbox"]
+
+
+def basis(document: Document) -> str:
+    """What the exit code rests on, in words."""
+    chosen = document["chosen_rules"]
+    if chosen is not None:
+        return "the chosen rules" if len(chosen) > 1 else "the chosen rule"
+    return f"profile {document['profile']}"
+
+
+def answer(call: CallShown) -> str:
+    """How a call ended: `exit 3`, `killed by signal 9`, `no answer in 60 s`."""
+    if call["outcome"] == "exited":
+        return f"exit {call['code']}"
+    if call["outcome"] == "killed":
+        return f"killed by signal {call['code']}"
+    return f"no answer in {call['limit']:g} s"
+
+
+def proof(document: Document, script: ScriptShown, rule: RuleShown) -> str:
+    """What the text says of one rule, without colour and without an end of line."""
+    stream = io.StringIO()
+    TextReport(Paper(stream), document).finding(script, rule)
+    return stream.getvalue().strip("\n")

@@ -91,12 +91,13 @@ def text(
     notes: tuple[str, ...] = (),
 ) -> str:
     stream = io.StringIO()
-    writer = TextReport(
-        Paper(stream, colour=colour, width=columns), setting or Setting(), verbose=verbose
+    shown = document(
+        reports, setting or Setting(), exitcodes.ALL_HOLD, notes=notes, transcripts=verbose
     )
-    for one in reports:
+    writer = TextReport(Paper(stream, colour=colour, width=columns), shown, verbose=verbose)
+    for one in shown["scripts"]:
         writer.script(one)
-    writer.summary(reports, notes)
+    writer.summary(shown["scripts"], shown["sandbox"]["notes"])
     return stream.getvalue()
 
 
