@@ -15,22 +15,25 @@ import threading
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from difflib import get_close_matches
+from functools import partial
 from types import FrameType
 from typing import Literal, NoReturn, Protocol, TextIO
 
 from lsbcheck import check, exitcodes
-from lsbcheck.arguments import Arguments, WrongCallError, parse
+from lsbcheck.arguments import Arguments, MergeArguments, WrongCallError, parse, parse_merge
 from lsbcheck.check import Options, Report, Step
 from lsbcheck.exitcodes import ExitCode
 from lsbcheck.report import Setting
+from lsbcheck.report.baseline import Baseline
 from lsbcheck.report.colour import Paper
 from lsbcheck.report.file import write_whole
 from lsbcheck.report.formats import FORMATS
 from lsbcheck.report.json import document, script_shown
 from lsbcheck.report.keep import LogFolder
 from lsbcheck.report.progress import Progress
-from lsbcheck.report.shape import ScriptShown
-from lsbcheck.report.text import TextReport
+from lsbcheck.report.saved import SavedError, merge, read
+from lsbcheck.report.shape import Document, ScriptShown
+from lsbcheck.report.text import TextReport, write_text
 from lsbcheck.report.visible import lines_of, visible
 from lsbcheck.rules import RULES, Rule, by_id, page
 from lsbcheck.sandbox.interface import Backend, SandboxUnavailable
@@ -60,11 +63,17 @@ def main(
 ) -> int:
     """Run the command and return its exit code; a test passes its own `checker` and `backends`."""
     verbose = True
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        arguments = parse(argv)
-        verbose = arguments.verbose
+        if words[:1] == ["merge"]:
+            verbose = False
+            run = partial(_merge, parse_merge(words[1:]))
+        else:
+            arguments = parse(words)
+            verbose = arguments.verbose
+            run = partial(_run, arguments, checker or check.check_all, backends or backend_for)
         with _surviving_encodings(), _signals_as_interrupts():
-            return _run(arguments, checker or check.check_all, backends or backend_for)
+            return run()
     except SystemExit as end:  # argparse: 0 after --help, 2 for a wrong option
         return end.code if isinstance(end.code, int) else exitcodes.ALL_HOLD
     except WrongCallError as error:
@@ -101,12 +110,83 @@ def backend_for(arguments: Arguments) -> Backend:
 
 def _run(arguments: Arguments, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
     if arguments.list_rules:
-        _list_rules(_paper(arguments, sys.stdout))
+        _list_rules(_Output(None, arguments.color).paper)
     elif arguments.explain is not None:
-        _explain(_paper(arguments, sys.stdout), _rule(arguments.explain))
+        _explain(_Output(None, arguments.color).paper, _rule(arguments.explain))
     else:
         return _Run(arguments).check(checker, backends)
     return exitcodes.ALL_HOLD
+
+
+def _merge(arguments: MergeArguments) -> int:
+    """Make one report of many, in any format."""
+    documents = _all_read(arguments.files)
+    try:
+        shown = merge(documents)
+    except SavedError as error:
+        raise WrongCallError(str(error)) from error
+    baseline = _baseline(arguments.baseline, merged=True)
+    if baseline is not None:
+        shown = baseline.beside(shown)
+    output = _Output(arguments.output, arguments.color)
+    if arguments.format == "text":
+        write_text(output.paper, shown)
+    else:
+        output.write(FORMATS[arguments.format](shown))
+    return shown["exit_code"] if output.is_delivered() else exitcodes.NOT_PROVED
+
+
+def _all_read(files: Sequence[str]) -> list[tuple[str, Document]]:
+    """All documents, or one WrongCallError with a sentence for each file that is none."""
+    documents: list[tuple[str, Document]] = []
+    faults: list[str] = []
+    for file in files:
+        try:
+            documents.append((file, read(file)))
+        except SavedError as error:
+            faults.append(str(error))
+    if faults:
+        raise WrongCallError(*faults)
+    return documents
+
+
+def _baseline(file: str | None, *, merged: bool) -> Baseline | None:
+    if file is None:
+        return None
+    try:
+        earlier = read(file)
+    except SavedError as error:
+        raise WrongCallError(f"--baseline {error}") from error
+    if ("merged" in earlier) != merged:
+        kind, other = ("one run", "many") if merged else ("many", "one run")
+        message = f"--baseline {file}: the report of {kind}, which says nothing of that of {other}"
+        raise WrongCallError(message)
+    return Baseline(earlier, file)
+
+
+class _Output:
+    """Where the report goes: standard output, or a file that is written at the end."""
+
+    def __init__(self, path: str | None, color: Literal["auto", "always", "never"]) -> None:
+        self._path = path
+        self._kept = None if path is None else io.StringIO()
+        stream = self._kept or sys.stdout
+        coloured = self._kept is None and _colour(color)
+        self.paper = Paper(stream, colour=coloured, width=_width(stream))
+        self.write = stream.write
+
+    def is_delivered(self) -> bool:
+        """Bring it to its place; False, with a complaint, if the file cannot take it."""
+        self.paper.flush()
+        if self._path is None or self._kept is None:
+            return True
+        try:
+            write_whole(self._path, self._kept.getvalue())
+        except OSError as error:
+            _complain(f"the report could not be written: {error}")
+            return False
+        _complain(f"the report is in {self._path}")
+        return True
 
 
 class _Run:
@@ -136,10 +216,10 @@ class _Run:
             allow_live=arguments.allow_live,
             root=arguments.root,
         )
-        self._stream = io.StringIO() if arguments.output is not None else sys.stdout
-        self._paper = _paper(arguments, self._stream)
-        head = document([], self._setting, exitcodes.ALL_HOLD)
-        self._text = TextReport(self._paper, head, verbose=arguments.verbose)
+        self._baseline = _baseline(arguments.baseline, merged=False)
+        self._output = _Output(arguments.output, arguments.color)
+        head = self._beside(document([], self._setting, exitcodes.ALL_HOLD))
+        self._text = TextReport(self._output.paper, head, verbose=arguments.verbose)
         self._logs = _log_folder(arguments.keep)
 
     def check(self, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
@@ -179,12 +259,16 @@ class _Run:
             self._logs.script(index, report)
         if self._arguments.format == "text":
             if index:
-                self._paper.line()
-                self._paper.line()
+                self._output.paper.line()
+                self._output.paper.line()
             self._text.script(self._shown(report))
 
     def _shown(self, report: Report) -> ScriptShown:
-        return script_shown(report, self._setting, transcripts=self._arguments.verbose)
+        shown = script_shown(report, self._setting, transcripts=self._arguments.verbose)
+        return shown if self._baseline is None else self._baseline.beside_script(shown)
+
+    def _beside(self, shown: Document) -> Document:
+        return shown if self._baseline is None else self._baseline.beside(shown)
 
     def _end(
         self, reports: Sequence[Report], notes: list[str], unavailable: SandboxUnavailable | None
@@ -192,42 +276,30 @@ class _Run:
         codes: list[ExitCode] = [self._setting.exit_code(report) for report in reports]
         if unavailable is not None:
             codes.append(exitcodes.NO_SANDBOX)
-        code = exitcodes.of_all(codes)
-        shown = document(
-            reports,
-            self._setting,
-            code,
-            notes=notes,
-            unavailable=unavailable,
-            transcripts=self._arguments.verbose,
+        shown = self._beside(
+            document(
+                reports,
+                self._setting,
+                exitcodes.of_all(codes),
+                notes=notes,
+                unavailable=unavailable,
+                transcripts=self._arguments.verbose,
+            )
         )
         if self._arguments.format != "text":
-            self._stream.write(FORMATS[self._arguments.format](shown))
+            self._output.write(FORMATS[self._arguments.format](shown))
         elif reports:
             self._text.summary(shown["scripts"], notes)
-        self._stream.flush()
+        self._output.paper.flush()
         if self._logs is not None:
             self._logs.document(shown)
             self._logs.close()
             _complain(f"logs are in {self._logs.path}")
         if unavailable is not None:
             _complain(f"no sandbox: {unavailable.cause}", f"cure: {unavailable.cure}")
-            if self._arguments.format == "text" and self._stream is not sys.stdout:
-                self._paper.line(f"no sandbox: {unavailable.cause}")
-        return code if self._is_put_into_file() else exitcodes.NOT_PROVED
-
-    def _is_put_into_file(self) -> bool:
-        """Write the file of --output, if there is to be one; False if it was lost."""
-        path = self._arguments.output
-        if path is None or not isinstance(self._stream, io.StringIO):
-            return True
-        try:
-            write_whole(path, self._stream.getvalue())
-        except OSError as error:
-            _complain(f"the report could not be written: {error}")
-            return False
-        _complain(f"the report is in {path}")
-        return True
+            if self._arguments.format == "text" and self._arguments.output is not None:
+                self._output.paper.line(f"no sandbox: {unavailable.cause}")
+        return shown["exit_code"] if self._output.is_delivered() else exitcodes.NOT_PROVED
 
 
 class _Watcher:
@@ -371,19 +443,13 @@ def _directory() -> str:
         return "/"
 
 
-def _paper(arguments: Arguments, stream: TextIO) -> Paper:
-    return Paper(stream, colour=_colour(arguments.color, stream), width=_width(stream))
-
-
-def _colour(wish: Literal["auto", "always", "never"], stream: TextIO) -> bool:
-    """An option on the command line wins over NO_COLOR (no-color.org); a file gets none."""
-    if isinstance(stream, io.StringIO):
-        return False
+def _colour(wish: Literal["auto", "always", "never"]) -> bool:
+    """An option on the command line wins over NO_COLOR (no-color.org)."""
     if wish != "auto":
         return wish == "always"
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return stream.isatty()
+    return sys.stdout.isatty()
 
 
 def _width(stream: TextIO) -> int:

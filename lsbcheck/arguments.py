@@ -29,6 +29,9 @@ examples:
   lsbcheck --rule 3 --rule 5 -v snmpd     two rules only, every call shown
   lsbcheck /etc/init.d/*                  all of them, with a summary at the end
   lsbcheck --format json snmpd | jq '.scripts[].rules[] | select(.verdict == "fail") | .id'
+  lsbcheck --baseline yesterday.json snmpd
+                                          only what yesterday.json does not have fails
+  lsbcheck merge *.json                   one report of many
   lsbcheck --prepare "sed -i s/ENABLED=no/ENABLED=yes/ /etc/default/foo" foo
 
 exit codes:
@@ -53,6 +56,7 @@ class Arguments(argparse.Namespace):
     prepare: str | None
     allow_live: bool
     throw_away: bool
+    baseline: str | None
     format: str
     output: str | None
     color: Literal["auto", "always", "never"]
@@ -61,6 +65,16 @@ class Arguments(argparse.Namespace):
     """None without the option, "" without a folder."""
     list_rules: bool
     explain: str | None
+
+
+class MergeArguments(argparse.Namespace):
+    """The same for `lsbcheck merge`."""
+
+    files: list[str]
+    baseline: str | None
+    format: str
+    output: str | None
+    color: Literal["auto", "always", "never"]
 
 
 class WrongCallError(Exception):
@@ -91,6 +105,50 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def merge_parser() -> argparse.ArgumentParser:
+    """The options of `lsbcheck merge`, with their help."""
+    made = argparse.ArgumentParser(
+        prog="lsbcheck merge",
+        usage="lsbcheck merge [OPTION]... FILE...",
+        description="Make one report of many: documents that lsbcheck --format json has written, "
+        "on one host or on several. The exit code is that of all of them together.",
+        epilog="A script of this name is checked as ./merge or /etc/init.d/merge.",
+        allow_abbrev=False,
+    )
+    made.add_argument("files", nargs="+", metavar="FILE", help="a document; its name is shown")
+    _add_baseline(made)
+    _add_form(made)
+    return made
+
+
+def _add_baseline(made: argparse._ActionsContainer) -> None:
+    made.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="a document of an earlier run; findings that it has are shown as known and do not "
+        "fail",
+    )
+
+
+def _add_form(made: argparse._ActionsContainer) -> None:
+    made.add_argument(
+        "--format", choices=("text", *FORMATS), default="text", help="(default: %(default)s)"
+    )
+    made.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write the report there, whole or not at all, and not to standard output",
+    )
+    made.add_argument(
+        "--color",
+        "--colour",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="auto: on a terminal, unless NO_COLOR is set (default: %(default)s)",
+    )
+
+
 def _add_choices(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("what is checked")
     group.add_argument(
@@ -107,6 +165,7 @@ def _add_choices(made: argparse.ArgumentParser) -> None:
         default="lsb",
         help="the rules that decide the exit code; all are run and shown (default: %(default)s)",
     )
+    _add_baseline(group)
     group.add_argument(
         "--list-rules", action="store_true", help="list the rules with their profiles, and end"
     )
@@ -184,22 +243,7 @@ def _add_machine(made: argparse.ArgumentParser) -> None:
 
 def _add_output(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("output")
-    group.add_argument(
-        "--format", choices=("text", *FORMATS), default="text", help="(default: %(default)s)"
-    )
-    group.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="write the report there, whole or not at all, and not to standard output",
-    )
-    group.add_argument(
-        "--color",
-        "--colour",
-        choices=("auto", "always", "never"),
-        default="auto",
-        help="auto: on a terminal, unless NO_COLOR is set (default: %(default)s)",
-    )
+    _add_form(group)
     group.add_argument(
         "-v",
         "--verbose",
@@ -265,6 +309,13 @@ def parse(argv: Sequence[str] | None) -> Arguments:
     if not arguments.scripts:
         message = "name a script: lsbcheck snmpd, or lsbcheck /etc/init.d/snmpd (--help tells more)"
         raise WrongCallError(message)
+    _require_output(arguments.output)
+    return arguments
+
+
+def parse_merge(argv: Sequence[str]) -> MergeArguments:
+    """The options of `lsbcheck merge`; raises WrongCallError."""
+    arguments = merge_parser().parse_args(argv, MergeArguments())
     _require_output(arguments.output)
     return arguments
 

@@ -420,6 +420,17 @@ def answer(call: CallShown) -> str:
     return f"no answer in {call['limit']:g} s"
 
 
+def write_text(paper: Paper, document: Document) -> None:
+    """A whole document that was saved."""
+    report = TextReport(paper, document)
+    for index, script in enumerate(document["scripts"]):
+        if index:
+            paper.line()
+            paper.line()
+        report.script(script)
+    report.summary(document["scripts"], document["sandbox"]["notes"])
+
+
 def proof(document: Document, script: ScriptShown, rule: RuleShown) -> str:
     """What the text says of one rule, without colour and without an end of line."""
     stream = io.StringIO()
