@@ -27,7 +27,7 @@ from lsbcheck.report import Setting
 from lsbcheck.report.baseline import Baseline
 from lsbcheck.report.colour import Paper
 from lsbcheck.report.file import write_whole
-from lsbcheck.report.formats import FORMATS
+from lsbcheck.report.formats import FORMATS, OF_EVERY_CALL
 from lsbcheck.report.json import document, script_shown
 from lsbcheck.report.keep import LogFolder
 from lsbcheck.report.progress import Progress
@@ -276,6 +276,7 @@ class _Run:
         codes: list[ExitCode] = [self._setting.exit_code(report) for report in reports]
         if unavailable is not None:
             codes.append(exitcodes.NO_SANDBOX)
+        arguments = self._arguments
         shown = self._beside(
             document(
                 reports,
@@ -283,7 +284,7 @@ class _Run:
                 exitcodes.of_all(codes),
                 notes=notes,
                 unavailable=unavailable,
-                transcripts=self._arguments.verbose,
+                transcripts=arguments.verbose or arguments.format in OF_EVERY_CALL,
             )
         )
         if self._arguments.format != "text":

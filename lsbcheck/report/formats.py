@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from lsbcheck.report.html import page
 from lsbcheck.report.json import dumps
 from lsbcheck.report.shape import Document
 
 FORMATS: Mapping[str, Callable[[Document], str]] = {
+    "html": page,
     "json": dumps,
 }
+OF_EVERY_CALL = frozenset({"html"})
+"""Formats that show the whole transcript, also without --verbose."""
