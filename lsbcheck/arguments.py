@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -116,13 +116,13 @@ def merge_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("files", nargs="+", metavar="FILE", help="a document; its name is shown")
-    _add_baseline(made)
-    _add_form(made)
+    _add_baseline(made.add_argument)
+    _add_form(made.add_argument)
     return made
 
 
-def _add_baseline(made: argparse._ActionsContainer) -> None:
-    made.add_argument(
+def _add_baseline(add: Callable[..., object]) -> None:
+    add(
         "--baseline",
         metavar="FILE",
         help="a document of an earlier run; findings that it has are shown as known and do not "
@@ -130,17 +130,15 @@ def _add_baseline(made: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_form(made: argparse._ActionsContainer) -> None:
-    made.add_argument(
-        "--format", choices=("text", *FORMATS), default="text", help="(default: %(default)s)"
-    )
-    made.add_argument(
+def _add_form(add: Callable[..., object]) -> None:
+    add("--format", choices=("text", *FORMATS), default="text", help="(default: %(default)s)")
+    add(
         "-o",
         "--output",
         metavar="FILE",
         help="write the report there, whole or not at all, and not to standard output",
     )
-    made.add_argument(
+    add(
         "--color",
         "--colour",
         choices=("auto", "always", "never"),
@@ -165,7 +163,7 @@ def _add_choices(made: argparse.ArgumentParser) -> None:
         default="lsb",
         help="the rules that decide the exit code; all are run and shown (default: %(default)s)",
     )
-    _add_baseline(group)
+    _add_baseline(group.add_argument)
     group.add_argument(
         "--list-rules", action="store_true", help="list the rules with their profiles, and end"
     )
@@ -243,7 +241,7 @@ def _add_machine(made: argparse.ArgumentParser) -> None:
 
 def _add_output(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("output")
-    _add_form(group)
+    _add_form(group.add_argument)
     group.add_argument(
         "-v",
         "--verbose",

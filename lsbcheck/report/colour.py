@@ -22,6 +22,11 @@ Piece = str | tuple[Style, str]
 """Text, or text with a style."""
 
 
+def _told(text: str) -> str:
+    """A line that begins with :: is a command to the runner of GitHub Actions."""
+    return text.replace("::", r"\x3a:")
+
+
 class Paper:
     """Where the report is written. Nothing reaches the stream but through `line`."""
 
@@ -41,6 +46,8 @@ class Paper:
         if parts:
             style, text = parts[-1]
             parts[-1] = style, text.rstrip(" ")
+        if "".join(text for _, text in parts).lstrip().startswith("::"):
+            parts = [("plain", _told(text)) for _, text in parts]
         self._stream.write("".join(self._styled(style, text) for style, text in parts) + "\n")
 
     def flush(self) -> None:
@@ -48,7 +55,7 @@ class Paper:
         self._stream.flush()
 
     def _styled(self, style: Style, text: str) -> str:
-        text = visible(text)
+        text = visible(text).replace("##[", r"#\x23[")  # a command to runners of Azure and GitHub
         if not self._colour or style == "plain" or not text:
             return text
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m"

@@ -29,9 +29,7 @@ def read(path: str) -> Document:
         ) from error
     except (ValueError, RecursionError) as error:  # also: no UTF-8, a NUL in the name
         raise SavedError(f"{path}: not JSON, so no report of lsbcheck --format json") from error
-    version = (
-        cast("dict[str, object]", value).get("schema_version") if isinstance(value, dict) else None
-    )
+    version = _version(value)
     if type(version) is int and version != SCHEMA_VERSION:
         raise SavedError(
             f"{path}: its schema_version is {version}, and this lsbcheck reads {SCHEMA_VERSION}"
@@ -40,6 +38,10 @@ def read(path: str) -> Document:
     if wrong is not None:
         raise SavedError(f"{path}: no report of lsbcheck --format json: {wrong}")
     return cast("Document", value)
+
+
+def _version(value: object) -> object:
+    return cast("dict[str, object]", value).get("schema_version") if type(value) is dict else None
 
 
 def _refuse(word: str) -> Never:
@@ -118,7 +120,7 @@ def _exit_code(runs: Sequence[RunShown]) -> ExitCode:
 def _in_common(runs: Sequence[RunShown]) -> SandboxShown:
     sandboxes = [run["sandbox"] for run in runs]
     causes = [each["unavailable"] for each in sandboxes]
-    notes = [f"{run['origin']}: {note}" for run in runs for note in _told(run["sandbox"])]
+    notes = [f"{run['origin']}: {note}" for run in runs for note in run["sandbox"]["notes"]]
     prepares = {each["prepare"] for each in sandboxes}
     return {
         "backend": ", ".join(dict.fromkeys(each["backend"] for each in sandboxes)),
@@ -127,9 +129,3 @@ def _in_common(runs: Sequence[RunShown]) -> SandboxShown:
         "notes": notes,
         "unavailable": causes[0] if None not in causes else None,
     }
-
-
-def _told(sandbox: SandboxShown) -> list[str]:
-    """Its notes; that there was no sandbox must not be lost among those that had one."""
-    lacking = sandbox["unavailable"]
-    return sandbox["notes"] + ([f"no sandbox: {lacking['cause']}"] if lacking else [])

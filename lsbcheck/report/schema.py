@@ -29,7 +29,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 @functools.cache
 def schema() -> Schema:
     """The schema of a document."""
-    text = resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
+    text = resources.files("lsbcheck.report").joinpath("schema.json").read_text(encoding="utf-8")
     return cast("Schema", json.loads(text))
 
 
@@ -57,29 +57,31 @@ def _faults(value: object, wanted: Schema, where: str) -> Iterator[str]:
 
 
 def _inner_faults(value: object, wanted: Schema, where: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        fields = cast("dict[str, object]", value)
-        for name in wanted.get("required", []):
-            if name not in fields:
-                yield f"{where} has no {name}"
-        known = wanted.get("properties", {})
-        for name, field in fields.items():
-            inner = known.get(name, wanted.get("additionalProperties"))
-            if inner is not None:
-                yield from _faults(field, inner, f"{name} of {where}" if name in known else where)
-    if isinstance(value, list) and "items" in wanted:
-        for item in cast("list[object]", value):
-            yield from _faults(item, wanted["items"], f"an entry of {where}")
-    yield from _plain_faults(value, wanted, where)
+    match value:
+        case dict():
+            yield from _field_faults(cast("dict[str, object]", value), wanted, where)
+        case list():
+            for item in cast("list[object]", value) if "items" in wanted else ():
+                yield from _faults(item, wanted["items"], f"an entry of {where}")
+        case str():
+            if "pattern" in wanted and not re.search(wanted["pattern"], value):
+                yield f"{where} is not like {wanted['pattern']}"
+        case int() | float() if not isinstance(value, bool):
+            if not wanted.get("minimum", value) <= value <= wanted.get("maximum", value):
+                yield f"{where} is out of its range"
+        case _:
+            pass
 
 
-def _plain_faults(value: object, wanted: Schema, where: str) -> Iterator[str]:
-    if isinstance(value, str) and "pattern" in wanted and not re.search(wanted["pattern"], value):
-        yield f"{where} is not like {wanted['pattern']}"
-    if _is(value, "number"):
-        number = cast("float", value)
-        if not wanted.get("minimum", number) <= number <= wanted.get("maximum", number):
-            yield f"{where} is out of its range"
+def _field_faults(fields: Mapping[str, object], wanted: Schema, where: str) -> Iterator[str]:
+    for name in wanted.get("required", []):
+        if name not in fields:
+            yield f"{where} has no {name}"
+    known = wanted.get("properties", {})
+    for name, field in fields.items():
+        inner = known.get(name, wanted.get("additionalProperties"))
+        if inner is not None:
+            yield from _faults(field, inner, f"{name} of {where}" if name in known else where)
 
 
 def _is(value: object, wanted: str | Sequence[str]) -> bool:

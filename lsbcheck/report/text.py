@@ -17,7 +17,6 @@ from lsbcheck.report.shape import (
     FaultShown,
     ProcessShown,
     RuleShown,
-    SandboxShown,
     ScriptShown,
 )
 from lsbcheck.report.visible import (
@@ -30,6 +29,7 @@ from lsbcheck.report.visible import (
     width,
     wrapped,
 )
+from lsbcheck.report.words import answer, basis, lacking, name_of, rules_of, sandbox_of
 
 OUTPUT_LINES = 8
 """Last lines of a call's output that a finding shows; with -v there are `OUTPUT_LINES_VERBOSE`."""
@@ -86,8 +86,8 @@ class TextReport:
         """Everything about one script."""
         self._heading(script)
         self._table(script)
-        for rules in _findings(script):
-            self._finding(script, rules)
+        for rules in findings(script):
+            self.finding(script, rules)
         for rule in filter(is_gone, script["rules"]):
             number = f"{rule['number']} " if rule["number"] else ""
             self._line()
@@ -97,10 +97,6 @@ class TextReport:
             self._transcript(script)
         self._closing(script)
         self._paper.flush()
-
-    def finding(self, script: ScriptShown, rule: RuleShown) -> None:
-        """The proof of one rule."""
-        self._finding(script, [rule])
 
     def summary(self, scripts: Sequence[ScriptShown], notes: Iterable[str] = ()) -> None:
         """What could not be limited or seen and, for several scripts, the matrix."""
@@ -145,7 +141,8 @@ class TextReport:
             self._sentence(*before, rule["title"], style="dim")
         self._line(("dim", f"    * decides the exit code ({basis(self._head)})"))
 
-    def _finding(self, script: ScriptShown, rules: Sequence[RuleShown]) -> None:
+    def finding(self, script: ScriptShown, rules: Sequence[RuleShown]) -> None:
+        """The proof of a rule, or of several that have the same reason."""
         first = rules[0]
         evidence = first["evidence"]
         word, style = _WORDS[standing(first)]
@@ -358,7 +355,7 @@ def _ending(script: ScriptShown) -> tuple[str, Style]:
     return _CLOSING[script["exit_code"]]
 
 
-def _findings(script: ScriptShown) -> list[list[RuleShown]]:
+def findings(script: ScriptShown) -> list[list[RuleShown]]:
     """All that is no pass; what has the same reason and no call of its own stands together."""
     findings: list[list[RuleShown]] = []
     places: dict[tuple[str, str], list[RuleShown]] = {}
@@ -378,48 +375,6 @@ def _findings(script: ScriptShown) -> list[list[RuleShown]]:
     return findings
 
 
-# --- the document in words -----------------------------------------------------------------------
-
-
-def name_of(script: ScriptShown) -> str:
-    """`snmpd`, or `web1: snmpd` where several reports were merged."""
-    return f"{script['origin']}: {script['name']}" if "origin" in script else script["name"]
-
-
-def rules_of(scripts: Iterable[ScriptShown]) -> list[RuleShown]:
-    """Each rule once, as the first script that has it shows it; the eight by number come first."""
-    rules: dict[str, RuleShown] = {}
-    for script in scripts:
-        for rule in script["rules"]:
-            rules.setdefault(rule["id"], rule)
-    return sorted(rules.values(), key=lambda rule: rule["number"] or 9)
-
-
-def sandbox_of(document: Document, script: ScriptShown) -> SandboxShown:
-    """Where this script was run."""
-    for run in document.get("merged", []):
-        if run["origin"] == script.get("origin"):
-            return run["sandbox"]
-    return document["sandbox"]
-
-
-def basis(document: Document) -> str:
-    """What the exit code rests on, in words."""
-    chosen = document["chosen_rules"]
-    if chosen is not None:
-        return "the chosen rules" if len(chosen) > 1 else "the chosen rule"
-    return f"profile {document['profile']}"
-
-
-def answer(call: CallShown) -> str:
-    """How a call ended: `exit 3`, `killed by signal 9`, `no answer in 60 s`."""
-    if call["outcome"] == "exited":
-        return f"exit {call['code']}"
-    if call["outcome"] == "killed":
-        return f"killed by signal {call['code']}"
-    return f"no answer in {call['limit']:g} s"
-
-
 def write_text(paper: Paper, document: Document) -> None:
     """A whole document that was saved."""
     report = TextReport(paper, document)
@@ -429,10 +384,12 @@ def write_text(paper: Paper, document: Document) -> None:
             paper.line()
         report.script(script)
     report.summary(document["scripts"], document["sandbox"]["notes"])
+    for run, cause in lacking(document):
+        paper.line(("wrong", f"{run}: no sandbox: " if run else "no sandbox: "), cause)
 
 
-def proof(document: Document, script: ScriptShown, rule: RuleShown) -> str:
-    """What the text says of one rule, without colour and without an end of line."""
+def proof(document: Document, script: ScriptShown, *rules: RuleShown) -> str:
+    """What the text says of a finding, without colour and without a line feed at its end."""
     stream = io.StringIO()
-    TextReport(Paper(stream), document).finding(script, rule)
+    TextReport(Paper(stream), document).finding(script, rules)
     return stream.getvalue().strip("\n")

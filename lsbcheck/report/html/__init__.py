@@ -22,8 +22,8 @@ from lsbcheck.report.html.summary import chips, headline, notices, setting, titl
 from lsbcheck.report.html.words import ending, part, worded
 from lsbcheck.report.json import Json
 from lsbcheck.report.shape import CallShown, Document, RuleShown, ScriptShown
-from lsbcheck.report.text import name_of, sandbox_of
 from lsbcheck.report.visible import visible
+from lsbcheck.report.words import name_of, sandbox_of
 
 _OF_THE_RULE = frozenset({"number", "title", "clause", "profile"})
 """Fields of a judged rule that are alike for every script."""

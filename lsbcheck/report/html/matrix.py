@@ -10,8 +10,8 @@ from string import ascii_lowercase
 from lsbcheck.report.baseline import Standing, standing
 from lsbcheck.report.html.words import SIGNS, ending, letter, sign, worded
 from lsbcheck.report.shape import Document, RuleShown, ScriptShown
-from lsbcheck.report.text import name_of, rules_of
 from lsbcheck.report.visible import visible
+from lsbcheck.report.words import name_of, rules_of
 
 AT_ONCE = 150
 """Rows shown at first where there is JavaScript to show more: a browser lays out 1,000 in 2 s."""

@@ -7,8 +7,8 @@ from html import escape
 
 from lsbcheck.report.html.words import LOOKS_LIKE, ending, sentence, sign, worded
 from lsbcheck.report.shape import Document, SandboxShown
-from lsbcheck.report.text import name_of
 from lsbcheck.report.visible import visible
+from lsbcheck.report.words import name_of
 
 
 def title(document: Document) -> str:
