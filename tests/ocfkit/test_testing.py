@@ -673,7 +673,7 @@ class TestPlugin:
 
     def test_is_found_by_pytest_where_we_are_installed(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-        assert project["entry-points"]["pytest11"] == {"ocfkit": "ocfkit.testing.plugin"}
+        assert project["entry-points"]["pytest11"]["ocfkit"] == "ocfkit.testing.plugin"
 
     def test_is_not_needed_to_test_without_pytest(self) -> None:
         home = Path(ocfkit.__file__).parents[1]
