@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 
 TIER_OF = {
     "agents": "plain",
+    "browser": "browser",
     "cluster": "cluster",
     "examples": "plain",
     "lsbcheck": "plain",

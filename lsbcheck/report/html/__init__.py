@@ -1,8 +1,8 @@
 """The report to look at: one page that carries all that it shows, and asks for nothing.
 
-A pure function of the JSON document. `page.html`, `style.css`, `page.js` and `words.json` lie
-beside this file. The matrix is made here, so it stands without JavaScript too; the proofs travel
-as data, and `page.js` shows those of one script at a time.
+A pure function of the JSON document. `page.html`, `style.css`, `words.json` and the script's parts
+lie beside this file. The matrix is made here, so it stands without JavaScript too; the proofs
+travel as data, and the script shows those of one init script at a time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from lsbcheck.report.shape import CallShown, Document, RuleShown, ScriptShown
 from lsbcheck.report.visible import visible
 from lsbcheck.report.words import name_of, sandbox_of
 
+SCRIPT = ("data", "words", "matrix", "keyboard", "proof", "dialog", "begin")
+"""The parts of the page's script, in their order."""
 _OF_THE_RULE = frozenset({"number", "title", "clause", "profile"})
 """Fields of a judged rule that are alike for every script."""
 
@@ -34,7 +36,8 @@ def page(document: Document) -> str:
 
     All ASCII, as the JSON is: any locale can write it, and names that are not UTF-8 survive.
     """
-    style, script = part("style.css"), part("page.js")
+    style = part("style.css")
+    script = "\n".join(part(f"script/{name}.js") for name in SCRIPT)
     filled = Template(worded(part("page.html"))).substitute(
         policy=_policy(style, script),
         version=escape(visible(document["lsbcheck"])),

@@ -14,7 +14,7 @@ from lsbcheck.report.json import Json
 
 
 class Pool:
-    """Values by number, as `page.js` takes them apart again.
+    """Values by number, as the script takes them apart again.
 
     `values[number]` is a scalar, or a list: the number of its shape, then the numbers of its items.
     Shape 0 is a list, every other a mapping with the keys `shapes[number]`.
