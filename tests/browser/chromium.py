@@ -10,8 +10,9 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-DEADLINE = 170
-"""Seconds after which coreutils' timeout ends it and all its children, whoever has gone by then."""
+WITH_ITS_PARENT = "setpriv --pdeathsig KILL".split()
+"""Whatever happens to the tests, kill -9 too, no browser is left."""
+DEADLINE = "timeout --signal=KILL 170".split()
 
 # As root, in a container, without a network and without a screen.
 FLAGS = (
@@ -24,7 +25,7 @@ FLAGS = (
 @contextlib.contextmanager
 def chromium(folder: Path) -> Generator[str]:
     """Run it with `folder`, new and empty, as its profile; gives the address of its debugger."""
-    argv = ["timeout", "--signal=KILL", str(DEADLINE), "chromium", *FLAGS]
+    argv = [*WITH_ITS_PARENT, *DEADLINE, *WITH_ITS_PARENT, "chromium", *FLAGS]
     log = folder.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -37,6 +38,9 @@ def chromium(folder: Path) -> Generator[str]:
     try:
         yield f"http://127.0.0.1:{_port(process, folder, log)}"
     finally:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.terminate()  # it then ends its children itself, and none is left to be reaped
+            process.wait(5)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
