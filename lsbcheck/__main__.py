@@ -218,8 +218,8 @@ class _Run:
         )
         self._baseline = _baseline(arguments.baseline, merged=False)
         self._output = _Output(arguments.output, arguments.color)
-        head = self._beside(document([], self._setting, exitcodes.ALL_HOLD))
-        self._text = TextReport(self._output.paper, head, verbose=arguments.verbose)
+        self._head = self._beside(document([], self._setting, exitcodes.ALL_HOLD))
+        self._text = TextReport(self._output.paper, self._head, verbose=arguments.verbose)
         self._logs = _log_folder(arguments.keep)
 
     def check(self, checker: Checker, backends: Callable[[Arguments], Backend]) -> int:
@@ -265,7 +265,9 @@ class _Run:
 
     def _shown(self, report: Report) -> ScriptShown:
         shown = script_shown(report, self._setting, transcripts=self._arguments.verbose)
-        return shown if self._baseline is None else self._baseline.beside_script(shown)
+        if self._baseline is None:
+            return shown
+        return self._baseline.beside_script(self._head, shown)
 
     def _beside(self, shown: Document) -> Document:
         return shown if self._baseline is None else self._baseline.beside(shown)

@@ -11,11 +11,14 @@ from typing import Literal
 
 from lsbcheck import exitcodes
 from lsbcheck.exitcodes import ExitCode
+from lsbcheck.report.places import below
 from lsbcheck.report.shape import Document, RuleShown, ScriptShown
 from lsbcheck.rules import Verdict
 
 Standing = Literal["pass", "fail", "known", "not-provoked", "error"]
 """A verdict, where a fail is told from one that the baseline has."""
+
+_Key = tuple[str | None, str]
 
 
 class Baseline:
@@ -24,17 +27,18 @@ class Baseline:
     def __init__(self, earlier: Document, file: str) -> None:
         """`file` is its name, for people."""
         self.file = file
-        self._verdicts: dict[tuple[str | None, str], Mapping[str, Verdict]] = {
-            _key(script): {rule["id"]: rule["verdict"] for rule in script["rules"]}
+        self._verdicts: dict[_Key, Mapping[str, Verdict]] = {
+            key: {rule["id"]: rule["verdict"] for rule in script["rules"]}
             for script in earlier["scripts"]
+            for key in _keys(earlier, script)
         }
 
     def beside(self, document: Document) -> Document:
         """The document with what the baseline has on each rule, and the exit codes that follow."""
-        scripts = [self.beside_script(script) for script in document["scripts"]]
+        scripts = [self.beside_script(document, script) for script in document["scripts"]]
         codes: list[ExitCode] = [script["exit_code"] for script in scripts]
-        lacking = [document["sandbox"], *(run["sandbox"] for run in document.get("merged", []))]
-        if any(sandbox["unavailable"] is not None for sandbox in lacking):
+        sandboxes = [document["sandbox"], *(run["sandbox"] for run in document.get("merged", []))]
+        if any(sandbox["unavailable"] is not None for sandbox in sandboxes):
             codes.append(exitcodes.NO_SANDBOX)
         return {
             **document,
@@ -43,9 +47,10 @@ class Baseline:
             "scripts": scripts,
         }
 
-    def beside_script(self, script: ScriptShown) -> ScriptShown:
-        """The same for one script."""
-        earlier = self._verdicts.get(_key(script), {})
+    def beside_script(self, document: Document, script: ScriptShown) -> ScriptShown:
+        """The same for one script of this document."""
+        known = [self._verdicts[key] for key in _keys(document, script) if key in self._verdicts]
+        earlier: Mapping[str, Verdict] = known[0] if known else {}
         rules: list[RuleShown] = [
             {**rule, "baseline": earlier.get(rule["id"])} for rule in script["rules"]
         ]
@@ -67,8 +72,11 @@ def is_gone(rule: RuleShown) -> bool:
     return rule["verdict"] == "pass" and was_broken(rule)
 
 
-def _key(script: ScriptShown) -> tuple[str | None, str]:
-    return script.get("origin"), script["script"]
+def _keys(document: Document, script: ScriptShown) -> list[_Key]:
+    """What a script is found by: its path, else its path in the folder of the call."""
+    inside = below(document, script)
+    paths = [script["script"]] if inside is None else [script["script"], f"./{inside}"]
+    return [(script.get("origin"), path) for path in paths]
 
 
 def _exit_code(rules: list[RuleShown]) -> ExitCode:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 
-from lsbcheck.report.shape import LinesShown, RuleShown, ScriptShown
+from lsbcheck.report.shape import Document, LinesShown, RuleShown, ScriptShown
 
 ACTIONS = frozenset({"start", "stop", "status", "restart", "force-reload", "*"})
 """Those that rules speak of, and the arm for all others."""
 
 _NOWHERE: LinesShown = {"header": None, "actions": {}}
-
-_ARM = re.compile(r"^\s*(?:case\s[^)]*\sin\s+)?\(?\s*([\w*\"'|\s-]+)\)")
 
 
 def lines_of_actions(text: str) -> LinesShown:
@@ -21,11 +19,19 @@ def lines_of_actions(text: str) -> LinesShown:
     for number, line in enumerate(text.split("\n"), 1):
         if header is None and line.startswith("### BEGIN INIT INFO"):
             header = number
-        arm = _ARM.match(line)
-        if arm is not None:
-            words = {word.strip(" \t\"'") for word in arm[1].split("|")}
-            actions.update(dict.fromkeys(sorted(words & ACTIONS), number))
+        actions.update(dict.fromkeys(sorted(_arm(line)), number))
     return {"header": header, "actions": actions}
+
+
+def _arm(line: str) -> set[str]:
+    """The actions that an arm of a case is for: `start)`, `(start)`, `restart | force-reload)`."""
+    text = line.strip()
+    if text.startswith("case "):
+        text = text.partition(" in ")[2].lstrip()
+    patterns, closed, _ = text.removeprefix("(").partition(")")
+    words = {word.strip().strip("\"'") for word in patterns.split("|")}
+    is_arm = closed and not text.startswith("#") and not any(re.search(r"\s", one) for one in words)
+    return words & ACTIONS if is_arm else set()
 
 
 def line_of(script: ScriptShown, rule: RuleShown) -> int:
@@ -36,3 +42,17 @@ def line_of(script: ScriptShown, rule: RuleShown) -> int:
     if not calls:
         return begin
     return lines["actions"].get(calls[-1]["action"], lines["actions"].get("*", begin))
+
+
+def below(document: Document, script: ScriptShown) -> str | None:
+    """The script's file from the folder that lsbcheck was called in; None if it is not below it.
+
+    A checkout lies elsewhere for everybody, and its files are the same ones.
+    """
+    directory = document.get("directory", "")
+    for run in document.get("merged", []):
+        if run["origin"] == script.get("origin"):
+            directory = run.get("directory", "")
+    folder = directory.rstrip("/") + "/"
+    path = script["source"]
+    return path.removeprefix(folder) if folder != "/" and path.startswith(folder) else None

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from lsbcheck.report.baseline import is_gone, standing
 from lsbcheck.report.json import Json, dumps
-from lsbcheck.report.places import line_of
+from lsbcheck.report.places import below, line_of
 from lsbcheck.report.shape import Document, RuleShown, ScriptShown
 from lsbcheck.report.text import proof
 from lsbcheck.report.visible import visible
@@ -86,8 +86,8 @@ def _result(document: Document, script: ScriptShown, rule: RuleShown, index: int
         "message": {"text": _message(f"{name_of(script)}: {said}.")},
         "locations": [_location(document, script, line_of(script, rule))],
         "partialFingerprints": {
-            "scriptAndRule/v1": visible(
-                "\n".join((script.get("origin", ""), script["script"], rule["id"]))
+            "scriptAndRule/v1": "\n".join(
+                (visible(script.get("origin", "")), _uri(document, script), rule["id"])
             )
         },
         "properties": {"proof": proof(document, script, rule)},
@@ -123,17 +123,12 @@ def _location(document: Document, script: ScriptShown, line: int) -> dict[str, J
 
 def _uri(document: Document, script: ScriptShown) -> str:
     """Relative to where lsbcheck was called, so that a repository's file is found in it."""
-    directory = document.get("directory", "")
-    for run in document.get("merged", []):
-        if run["origin"] == script.get("origin"):
-            directory = run.get("directory", "")
-    path = script["source"]
-    below = directory.rstrip("/") + "/"
-    inside = directory != "" and below != "/" and path.startswith(below)
+    inside = below(document, script)
+    path = script["source"] if inside is None else inside
     # bytes that are not UTF-8 are kept; half a surrogate pair has none
-    sound = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", path.removeprefix(below * inside))
+    sound = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", path)
     quoted = quote(sound.encode("utf-8", "surrogateescape"))
-    return quoted if inside else f"file://{quoted}"
+    return f"file://{quoted}" if inside is None else quoted
 
 
 def _run_notes(document: Document) -> list[dict[str, Json]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lsbcheck.__main__ import main
+from lsbcheck.report import Setting
 from lsbcheck.report.baseline import Baseline, is_gone, standing
 from lsbcheck.report.saved import merge, read
 from lsbcheck.report.shape import Document
@@ -61,6 +62,28 @@ def test_no_sandbox_is_no_sandbox() -> None:
     both = merge([("a", lacking), ("b", found("fail"))])
     old = merge([("b", found("fail"))])
     assert Baseline(old, "old").beside(both)["exit_code"] == 3
+
+
+def test_a_script_of_a_checkout_is_the_same_one_elsewhere() -> None:
+    """`found` is of /etc/init.d, and so is what was called in /etc or /etc/init.d."""
+    bad = {RULE: judged("fail", "x")}
+    mine = run(("webd", bad), setting=Setting(directory="/etc/init.d"))
+    (script,) = mine["scripts"]
+    path = "/builds/init.d/webd"
+    theirs: Document = {
+        **mine,
+        "directory": "/builds/init.d",
+        "scripts": [{**script, "script": path, "source": path}],
+    }
+    assert Baseline(mine, "old").beside(theirs)["exit_code"] == 0
+    elsewhere: Document = {**theirs, "directory": "/builds"}
+    assert Baseline(mine, "old").beside(elsewhere)["exit_code"] == 1
+
+
+def test_an_installed_script_is_the_same_one_wherever_lsbcheck_is_called() -> None:
+    bad = {RULE: judged("fail", "x")}
+    old = run(("webd", bad), setting=Setting(directory="/etc"))
+    assert Baseline(old, "old").beside(found("fail"))["exit_code"] == 0
 
 
 def test_of_merged_reports_each_host_has_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,16 @@ def test_an_arm_is_found_however_it_is_written(arm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["# start)", "do_start)", "start() {", "echo start)", "echo 'usage: start|stop)'"]
+    "line",
+    [
+        "# start)",
+        "#start|stop)",
+        "do_start)",
+        "start() {",
+        "echo start)",
+        "echo 'usage: start|stop)'",
+        "start",
+    ],
 )
 def test_nothing_else_is_taken_for_one(line: str) -> None:
     assert lines_of_actions(f"#!/bin/sh\n{line}\n")["actions"] == {}
@@ -66,6 +76,13 @@ def test_of_real_scripts_each_line_has_its_action(path: Path) -> None:
         assert f"{action}" in lines[number - 1]
     if found["header"] is not None:
         assert "BEGIN INIT INFO" in lines[found["header"] - 1]
+
+
+def test_a_script_of_one_mebibyte_is_read_at_once() -> None:
+    began = time.process_time()
+    for line in (" " * 1_000_000, "case " + " in" * 300_000, "(" * 1_000_000, "start|" * 150_000):
+        lines_of_actions(line)
+    assert time.process_time() - began < 5
 
 
 @given(st.text())
