@@ -35,13 +35,18 @@ from tests.ocfkit.daemons import (
     wait_for,
 )
 
+OURS = f"test-{os.getpid()}/one"
+"""A mark that no process of another run on this machine has."""
+
+OTHER = f"test-{os.getpid()}/two"
+
 
 @pytest.fixture
 def napper(tmp_path: Path) -> str:
     return native(tmp_path)
 
 
-def wanted(program: str = "/no/such/daemon", *words: str, mark: str = "test/one") -> Wanted:
+def wanted(program: str = "/no/such/daemon", *words: str, mark: str = OURS) -> Wanted:
     return Wanted(mark, [program, *words])
 
 
@@ -55,7 +60,7 @@ def others_of(asked: Wanted) -> list[int]:
 
 
 @contextmanager
-def marked(*argv: str, mark: str = "test/one", main: int = 0) -> Generator[int]:
+def marked(*argv: str, mark: str = OURS, main: int = 0) -> Generator[int]:
     """A process with a mark in its environment, which tells the pid of the main process too."""
     env = {"PATH": "/bin:/usr/bin", search.MARK: mark}
     if main:
@@ -89,7 +94,7 @@ class TestAPidFile:
     def test_tells_which_of_several_it_is(self, napper: str, tmp_path: Path) -> None:
         file = tmp_path / "pid"
         with by_hand(napper, "600") as one, by_hand(napper, "600") as other:
-            asked = Wanted("test/one", [napper, "600"], str(file))
+            asked = Wanted(OURS, [napper, "600"], str(file))
             for each in (one, other):
                 file.write_text(str(each))
                 assert main_of(asked) == each
@@ -100,18 +105,22 @@ class TestAMark:
     def test_tells_the_main_process_whatever_it_executes(self, napper: str) -> None:
         with marked(napper, "601") as pid:
             assert main_of(wanted()) == pid
-            assert main_of(wanted(mark="test/two")) is None
+            assert main_of(wanted(mark=OTHER)) is None
 
     def test_of_another_instance_is_stronger_than_everything_else(
         self, napper: str, tmp_path: Path
     ) -> None:
         (tmp_path / "pid").touch()
-        with marked(napper, "600", mark="test/two") as pid:
+        with marked(napper, "600", mark=OTHER) as pid:
             (tmp_path / "pid").write_text(str(pid))
-            asked = Wanted("test/one", [napper, "600"], str(tmp_path / "pid"))
+            asked = Wanted(OURS, [napper, "600"], str(tmp_path / "pid"))
             assert main_of(asked) is None
 
-    @pytest.mark.parametrize("value", ["", "test/one2", "test/on", "TEST/ONE", "xtest/one"])
+    @pytest.mark.parametrize(
+        "value",
+        ["", f"{OURS}2", OURS[:-1], OURS.upper(), f"x{OURS}"],
+        ids=["nothing", "more", "less", "in capitals", "more in front"],
+    )
     def test_is_compared_whole(self, value: str) -> None:
         with marked("/bin/sleep", "600", mark=value):
             assert find_all(wanted()).others == []
@@ -153,7 +162,7 @@ class TestAProgram:
         (tmp_path / "pid").touch()
         with by_hand("/bin/sh", "-c", "sleep 600 & wait") as pid:
             (tmp_path / "pid").write_text(str(pid))
-            shell = Wanted("test/one", ["/bin/sh", "-c", "other"], str(tmp_path / "pid"))
+            shell = Wanted(OURS, ["/bin/sh", "-c", "other"], str(tmp_path / "pid"))
             assert main_of(shell) is None
             assert main_of(wanted("/bin/sh", "-c", "sleep 600 & wait")) == pid
             for each in find_all(wanted("/bin/sh", "-c", "sleep 600 & wait")).others:
@@ -238,7 +247,7 @@ class TestAPlace:
 
         port = free_port()
         monkeypatch.setattr("ocfkit.linux.sockets.holders", holders)
-        asked = Wanted("test/one", ["/no/such/daemon"], place=port)
+        asked = Wanted(OURS, ["/no/such/daemon"], place=port)
         with listener(("127.0.0.1", port)):
             monkeypatch.setattr(os, "geteuid", lambda: 1000)
             with pytest.raises(ActionError, match=f"somebody listens on port {port}, and we may"):
@@ -250,7 +259,7 @@ class TestAPlace:
         program, port = listening(tmp_path), free_port()
         text = LISTEN.replace("sleep 600", "fork; sleep 600")
         with by_hand(program, "-e", text, str(port)) as pid:
-            asked = Wanted("test/one", [program, "--other"], place=port)
+            asked = Wanted(OURS, [program, "--other"], place=port)
             wait_for(lambda: len(search.who_listens(port) or ()) == 2, pid)
             found = find_all(asked)
             assert found.main is not None
@@ -439,13 +448,13 @@ sys.path.insert(0, {str(Path(search.__file__).parents[1])!r})
 from ocfkit.search import Wanted, find_all
 if os.fork() == 0:
     time.sleep(600)
-found = find_all(Wanted("test/one", [sys.argv[0], "a"]))
+found = find_all(Wanted({OURS!r}, [sys.argv[0], "a"]))
 print(found.main, found.others, flush=True)
 os.kill(0, signal.SIGKILL)
 """
     program = python(tmp_path, text)
     done = subprocess.run(
-        [program, "a"], env={search.MARK: "test/one"}, stdout=-1, check=False, process_group=0
+        [program, "a"], env={search.MARK: OURS}, stdout=-1, check=False, process_group=0
     )
     assert done.stdout == b"None []\n"
 
