@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ocfkit.agents.sfex.lifeline import NOTHING, RELEASED, Lifeline
+from tests.ocfkit.daemons import wait_for
 
 
 @pytest.fixture
@@ -108,6 +109,12 @@ def test_the_word_is_where_a_processor_stores_it_as_a_whole(lifeline: Lifeline) 
 
 def test_a_word_is_never_seen_half_written(lifeline: Lifeline) -> None:
     words = [int.from_bytes(bytes([digit] * 8), "little") for digit in (0x11, 0x22)]
+    seen: set[int] = set()
+
+    def several_seen() -> bool:
+        seen.update(lifeline.deadline for _ in range(1_000_000))
+        return len(seen) > 1
+
     lifeline.hold(words[0])
     child = os.fork()
     if child == 0:
@@ -115,7 +122,7 @@ def test_a_word_is_never_seen_half_written(lifeline: Lifeline) -> None:
             for word in words:
                 lifeline.hold(word)
     try:
-        seen = {lifeline.deadline for _ in range(1_000_000)}
+        wait_for(several_seen, child)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
