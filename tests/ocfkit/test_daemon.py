@@ -297,7 +297,10 @@ class TestAStartThatFails:
             assert seen(outcome) == (1, f"process {os.getpid()} ({exe}) listens on {shown}")
             assert service.stop().code == 0
 
-    def test_for_it_leaves_the_foreground_is_told(self, ocf: Node, tmp_path: Path) -> None:
+    def test_for_it_leaves_the_foreground_is_told(
+        self, ocf: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Service, "settle", 30.0)  # well above what a Python needs to begin
         program = python(tmp_path, FORKS.format(pid_file=str(tmp_path / "pid")))
         service = ocf(Service, program=program)
         outcome = service.start()

@@ -208,8 +208,11 @@ class TestAStart:
         outcome = of(ocf, script).start()
         assert seen(outcome) == (1, f"{script.path} start: code 6: no such disk")
 
-    def test_whose_daemon_dies_is_a_failure(self, ocf: Node, tmp_path: Path) -> None:
-        start = "setsid sleep 0.1 >/dev/null 2>&1 & echo $! >$pid; echo 'Starting: done'"
+    def test_whose_daemon_dies_is_a_failure(
+        self, ocf: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Scripted, "settle", 5.0)  # well above what it lives
+        start = "setsid sleep 1 >/dev/null 2>&1 & echo $! >$pid; echo 'Starting: done'"
         script = Script(tmp_path, start=start)
         began = time.monotonic()
         outcome = of(ocf, script).start(timeout=30)
