@@ -68,7 +68,11 @@ def rules(document: Document) -> list[tuple[str, RuleShown]]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("document", [ALL, KNOWN, LACKING, FLEET, run()], ids=id)
+@pytest.mark.parametrize(
+    "document",
+    [ALL, KNOWN, LACKING, FLEET, run()],
+    ids=["everything", "baseline", "no sandbox", "merged", "nothing"],
+)
 def test_every_format_shows_every_document(name: str, document: Document) -> None:
     shown = FORMATS[name](document)
     assert shown.endswith("\n")
