@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from lsbcheck import __version__
 from lsbcheck.check import Report
@@ -20,6 +21,7 @@ from lsbcheck.report.shape import (
     RuleShown,
     ScriptShown,
     ServiceShown,
+    TranscriptShown,
     UnavailableShown,
 )
 from lsbcheck.rules import RULES, Judgement, Rule
@@ -106,7 +108,7 @@ def script_shown(report: Report, setting: Setting, *, transcripts: bool = False)
         "rules": [_rule(rule, one, setting) for rule, one in judged if one is not None],
     }
     if transcripts:
-        shown["transcript"] = plain(transcript)
+        shown["transcript"] = cast("TranscriptShown", plain(transcript))
     return shown
 
 

@@ -68,7 +68,24 @@ class ScriptShown(TypedDict):
     service: ServiceShown | None
     lines: NotRequired[LinesShown]
     rules: list[RuleShown]
-    transcript: NotRequired[object]
+    transcript: NotRequired[TranscriptShown]
+
+
+class TranscriptShown(TypedDict):
+    """All that was seen; only what is shown of it."""
+
+    scenarios: dict[str, ScenarioShown]
+
+
+class ScenarioShown(TypedDict):
+    """One private machine, from its making to its end."""
+
+    name: str
+    calls: list[CallShown]
+    fault: FaultShown | None
+    error: str
+    unreached: str
+    seconds: float
 
 
 class LinesShown(TypedDict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_lowercase
-from typing import TypedDict, cast
 
 from lsbcheck import exitcodes
 from lsbcheck.exitcodes import ExitCode
@@ -14,9 +13,9 @@ from lsbcheck.report.colour import Paper, Piece, Style
 from lsbcheck.report.shape import (
     CallShown,
     Document,
-    FaultShown,
     ProcessShown,
     RuleShown,
+    ScenarioShown,
     ScriptShown,
 )
 from lsbcheck.report.visible import (
@@ -57,16 +56,6 @@ _CLOSING: Mapping[ExitCode, tuple[str, Style]] = {
     exitcodes.BROKEN: ("not safe to hand to Pacemaker", "bad"),
     exitcodes.NOT_PROVED: ("nothing broken, but not proved", "open"),
 }
-
-
-class ScenarioShown(TypedDict):
-    """A scenario of a transcript; only what is shown of it."""
-
-    name: str
-    calls: list[CallShown]
-    fault: FaultShown | None
-    unreached: str
-    error: str
 
 
 class TextReport:
@@ -257,9 +246,9 @@ class TextReport:
             ):
                 for name in names:
                     self._line(f"  {what}: {name}")
-        transcript = cast("dict[str, dict[str, ScenarioShown]]", script.get("transcript", {}))
-        for scenario in transcript.get("scenarios", {}).values():
-            self._scenario(scenario)
+        if "transcript" in script:
+            for scenario in script["transcript"]["scenarios"].values():
+                self._scenario(scenario)
 
     def _scenario(self, scenario: ScenarioShown) -> None:
         self._line()

@@ -494,10 +494,10 @@ def unknown_fields(value: object, schema: dict[str, Any], where: str = "") -> It
             yield from unknown_fields(value, choice, where)
     if isinstance(value, dict) and "properties" in schema:
         for key, item in cast("dict[str, object]", value).items():
-            if key not in schema["properties"]:
-                yield f"{where}.{key}"
-            else:
+            if key in schema["properties"]:
                 yield from unknown_fields(item, schema["properties"][key], f"{where}.{key}")
+            elif "additionalProperties" not in schema:
+                yield f"{where}.{key}"
     if isinstance(value, list) and "items" in schema:
         for item in cast("list[object]", value):
             yield from unknown_fields(item, schema["items"], where)

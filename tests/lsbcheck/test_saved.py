@@ -29,6 +29,7 @@ JUDGE: Any = jsonschema.Draft202012Validator(schema())
 BAD = run(("webd", {"start-failure-reported": BROKEN}))
 GOOD = run(("webd", {}), ("maild", {}))
 OPEN = run(("cron", {"stop-succeeds": judged("not-provoked", "no stop")}))
+UNTOLD: dict[str, Any] = {**BAD["scripts"][0], "transcript": {"scenarios": {"cycle": {}}}}
 LACKING = run(unavailable=SandboxUnavailable("no SYS_ADMIN", "add it"))
 
 
@@ -104,6 +105,10 @@ class TestRead:
             (b'{"schema_version": 2}', "its schema_version is 2, and this lsbcheck reads 1"),
             (b'{"schema_version": true}', "the document has no lsbcheck"),
             (dumps({**BAD, "scripts": [1]}).encode(), "an entry of scripts of the document"),
+            (
+                dumps({**BAD, "scripts": [UNTOLD]}).encode(),
+                "scenarios of transcript of",
+            ),
             (dumps({**BAD, "exit_code": 2}).encode(), "exit_code of the document is none of"),
         ],
         ids=lambda value: repr(value)[:24],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from html import escape
 from string import Template
 from typing import cast
@@ -21,7 +21,7 @@ from lsbcheck.report.html.pool import Pool
 from lsbcheck.report.html.summary import chips, headline, notices, setting, title
 from lsbcheck.report.html.words import ending, part, worded
 from lsbcheck.report.json import Json
-from lsbcheck.report.shape import CallShown, Document, RuleShown, ScriptShown
+from lsbcheck.report.shape import CallShown, Document, RuleShown, ScenarioShown, ScriptShown
 from lsbcheck.report.visible import visible
 from lsbcheck.report.words import name_of, sandbox_of
 
@@ -113,18 +113,16 @@ def _judged(rule: RuleShown) -> Json:
     return cast("Json", {**fields, "standing": standing(rule), "gone": is_gone(rule)})
 
 
-def _scenarios(script: ScriptShown) -> list[dict[str, Json]]:
-    transcript = cast("dict[str, dict[str, dict[str, Json]]]", script.get("transcript", {}))
-    return list(transcript.get("scenarios", {}).values())
+def _scenarios(script: ScriptShown) -> Iterable[ScenarioShown]:
+    return script["transcript"]["scenarios"].values() if "transcript" in script else ()
 
 
-def _scenario(scenario: Mapping[str, Json]) -> Json:
-    calls = cast("list[dict[str, Json]]", scenario["calls"])
-    kept = ("name", "fault", "error", "unreached", "seconds")
-    return {**{key: scenario[key] for key in kept}, "calls": [_as_in_a_proof(one) for one in calls]}
+def _scenario(scenario: ScenarioShown) -> Json:
+    kept = {key: value for key, value in scenario.items() if key in ScenarioShown.__annotations__}
+    return cast("Json", {**kept, "calls": [_as_in_a_proof(call) for call in scenario["calls"]]})
 
 
-def _as_in_a_proof(call: Mapping[str, Json]) -> Json:
+def _as_in_a_proof(call: CallShown) -> CallShown:
     """A call of a transcript with the fields of a document's, so that both are stored once."""
-    told = {key: call[key] for key in CallShown.__annotations__}
-    return {**told, "seconds": round(cast("float", call["seconds"]), 3)}
+    told = {key: value for key, value in call.items() if key in CallShown.__annotations__}
+    return cast("CallShown", {**told, "seconds": round(call["seconds"], 3)})
