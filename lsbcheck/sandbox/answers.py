@@ -14,6 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any, Never
 
 from lsbcheck.sandbox.interface import Exec, Ran, SandboxLost, SignalSent
+from lsbcheck.script import Script
 from lsbcheck.transcript import Process
 
 if TYPE_CHECKING:
@@ -131,6 +132,32 @@ def pid(said: Json) -> int:
     """The number of a process."""
     with _suspicion():
         return _whole(said, 1)
+
+
+def script(said: Json) -> Script | str:
+    """An init script, or the sentence why there is none."""
+    with _suspicion():
+        if "none" in said:
+            return _text(said["none"])
+        fields = said["script"]
+        header = fields["header"]
+        return Script(
+            name=_text(fields["name"]),
+            path=_text(fields["path"]),
+            source=_text(fields["source"]),
+            text=_text(fields["text"]),
+            interpreter=_text(fields["interpreter"]),
+            header=None if header is None else {_text(key): _text(header[key]) for key in header},
+            header_faults=_texts(fields["header_faults"]),
+            named_programs=_texts(fields["named_programs"]),
+            named_pid_files=_texts(fields["named_pid_files"]),
+        )
+
+
+def counts(said: Json) -> dict[str, int]:
+    """Whole numbers by name."""
+    with _suspicion():
+        return {_text(name): _whole(said[name]) for name in said}
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ def _isolate(
     namespaces.bring_loopback_up()
     with contextlib.suppress(OSError):  # a kernel without keyrings has none to leave
         namespaces.join_new_session_keyring()
-    _forget_the_host(notes)
+    forget_the_host(notes)
     if plan.user:  # no control group can be had, but this limit binds an ordinary user's root
         resource.setrlimit(resource.RLIMIT_NPROC, (_USER_PROCESSES, _USER_PROCESSES))
     os.umask(0o022)
@@ -80,7 +80,7 @@ def _isolate(
     return Machine(link, watch.Watcher(listener, password), written, layers, notes)
 
 
-def _forget_the_host(notes: list[str]) -> None:
+def forget_the_host(notes: list[str]) -> None:
     """What a process inherits and an exec does not take away."""
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for number in (0, 1, 2):  # the last was the user's terminal, which SYS_PTRACE makes ours

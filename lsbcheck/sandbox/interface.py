@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
+from lsbcheck.script import Script
 from lsbcheck.transcript import Process
 
 Watch = Literal["exec", "signals"]
@@ -142,7 +143,10 @@ class Sandbox(Protocol):
         ...
 
     def changed_files(self) -> list[str]:
-        """Paths that differ from the machine's at the start, sorted; without /proc, /sys, /dev."""
+        """Paths that differ from the machine's at the start, sorted; without /proc, /sys, /dev.
+
+        Files that were removed are told by the namespace backend alone.
+        """
         ...
 
     def read_file(self, path: str, limit: int = 65536) -> bytes:
@@ -207,4 +211,12 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Destroy every sandbox that is left, and the backend's own process."""
+        ...
+
+
+class ImageBackend(Backend, Protocol):
+    """Makes sandboxes that show an image, in which the scripts lie."""
+
+    def find(self, words: Iterable[str]) -> dict[str, Script | str]:
+        """The scripts that words mean in there, patterns expanded; or the sentence why none."""
         ...

@@ -14,7 +14,7 @@ import signal
 import socket
 import stat
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lsbcheck.sandbox import watch
 from ocfkit.linux import process
@@ -34,6 +34,22 @@ _CAPABILITY = "security.capability"
 _LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 
 Json = Any  # what json.loads returns: checked where it is used
+
+
+class Link(Protocol):
+    """The line to the front, of which a socket is one kind."""
+
+    def fileno(self) -> int:
+        """What can be polled for reading."""
+        ...
+
+    def recv(self, most: int, /) -> bytes:
+        """What has come; b"" when the front has gone."""
+        ...
+
+    def sendall(self, message: bytes, /) -> None:
+        """Hand over all of it."""
+        ...
 
 
 def _wake(_number: int, _frame: object) -> None:
@@ -73,7 +89,7 @@ class Machine:
 
     def __init__(
         self,
-        link: socket.socket,
+        link: Link,
         watcher: watch.Watcher,
         written: int,
         layers: list[str],
@@ -468,7 +484,7 @@ def _walk(folder: int, prefix: str, changed: set[str]) -> None:
             return
 
 
-def send(link: socket.socket, message: Json) -> None:
+def send(link: Link, message: Json) -> None:
     """One line to the front, waiting until it has taken all of it."""
     fcntl.fcntl(link, fcntl.F_SETFL, fcntl.fcntl(link, fcntl.F_GETFL) & ~os.O_NONBLOCK)
     link.sendall(json.dumps(message).encode() + b"\n")

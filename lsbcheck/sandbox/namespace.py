@@ -6,7 +6,6 @@ No daemon and no image is needed, only root. One clean server process is started
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -14,20 +13,12 @@ import select
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from lsbcheck.sandbox import answers, rootless
-from lsbcheck.sandbox.interface import (
-    Exec,
-    FaultName,
-    Ran,
-    SandboxLost,
-    SandboxUnavailable,
-    SignalSent,
-    Watch,
-)
+from lsbcheck.sandbox import rootless
+from lsbcheck.sandbox.front import Front
+from lsbcheck.sandbox.interface import SandboxLost, SandboxUnavailable, Watch
 from ocfkit.linux.namespaces import (
     MOUNT_ATTR_RDONLY,
     capabilities,
@@ -36,10 +27,7 @@ from ocfkit.linux.namespaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
-    from types import TracebackType
-
-    from lsbcheck.transcript import Process
+    from collections.abc import Generator, Iterable, Mapping
 
 _SHARE = 4  # a run may use one part in four of the memory that is available now
 _MOST_DISK = 768 << 20
@@ -47,9 +35,6 @@ _PROCESSES = 512
 _SET_UP = 20.0
 _TEAR_DOWN = 10.0
 _HELLO = 1 << 20
-_ANSWER = 30.0
-"""Seconds that PID 1 gets to answer, beyond the time that the request itself may take."""
-_LONGEST_ANSWER = 8 << 20
 _NEEDED = {
     "SYS_ADMIN": "to make namespaces and mounts",
     "NET_ADMIN": "to bring the private loopback up",
@@ -57,8 +42,6 @@ _NEEDED = {
     "innocent scripts would be convicted",
 }
 _START = "import sys; sys.path.insert(0, {path!r}); from lsbcheck.sandbox import server; "
-
-Json = Any  # what json.loads returns: checked where it is used
 
 
 class NamespaceBackend:
@@ -186,17 +169,14 @@ class NamespaceBackend:
         self.close()
 
 
-class NamespaceSandbox:
+class NamespaceSandbox(Front):
     """The front's end of one private machine; see `interface.Sandbox`."""
 
     def __init__(self, link: socket.socket, gone: int, limits: str) -> None:
         """`gone` is a pipe that ends when the server has cleaned up after this sandbox."""
-        self._link = link
+        super().__init__(_SocketLink(link))
         self._gone = gone
         self._limits = limits
-        self._met = ""
-        self._full = False
-        self._received = b""
         self._open = True
 
     def wait_ready(self) -> list[str]:
@@ -218,90 +198,6 @@ class NamespaceSandbox:
         notes: list[str] = first["ready"]
         return notes
 
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        deadline: float,
-        uid: int = 0,
-    ) -> Ran:
-        """See the interface."""
-        try:
-            said = self._ask(
-                "run", deadline, argv=list(argv), env=dict(env), deadline=deadline, uid=uid
-            )
-        except OSError as refusal:
-            raise SandboxLost(
-                f"no process could be started in the sandbox: {refusal.strerror}"
-            ) from refusal
-        ran, full = answers.ran(tuple(argv), said)
-        self._full = self._full or full
-        return ran
-
-    def processes(self) -> list[Process]:
-        """See the interface."""
-        return answers.processes(self._ask("processes"))
-
-    def settle(
-        self,
-        quiet: float,
-        at_most: float,
-        base: Iterable[tuple[int, int]] = (),
-        gone: Iterable[tuple[int, int]] = (),
-    ) -> list[Process]:
-        """See the interface."""
-        extra = at_most * 5
-        said = self._ask(
-            "settle", extra, quiet=quiet, at_most=at_most, base=list(base), gone=list(gone)
-        )
-        return answers.processes(said)
-
-    def listeners(self) -> list[str]:
-        """See the interface."""
-        return answers.texts(self._ask("listeners"))
-
-    def execs(self) -> list[Exec]:
-        """See the interface."""
-        return answers.execs(self._ask("execs"))
-
-    def signals(self) -> list[SignalSent]:
-        """See the interface."""
-        return answers.signals(self._ask("signals"))
-
-    def changed_files(self) -> list[str]:
-        """See the interface."""
-        return answers.texts(self._ask("changed_files"))
-
-    def read_file(self, path: str, limit: int = 65536) -> bytes:
-        """See the interface."""
-        return answers.content(self._ask("read_file", path=path, limit=limit))
-
-    def put_file(self, path: str, content: bytes, mode: int = 0o644) -> None:
-        """See the interface."""
-        text = base64.b64encode(content).decode()
-        self._ask("put_file", path=path, content=text, mode=mode)
-
-    def move_file(self, path: str, to: str) -> None:
-        """See the interface."""
-        self._ask("move_file", path=path, to=to)
-
-    def remove_file(self, path: str) -> None:
-        """See the interface."""
-        self._ask("remove_file", path=path)
-
-    def spawn(self, argv: Sequence[str], *, uid: int = 0) -> int:
-        """See the interface."""
-        return answers.pid(self._ask("spawn", argv=list(argv), uid=uid))
-
-    def send_signal(self, pids: Iterable[int], signal: int) -> None:
-        """See the interface."""
-        self._ask("send_signal", pids=list(pids), number=signal)
-
-    def inject(self, fault: FaultName, pids: Iterable[int]) -> None:
-        """See the interface."""
-        self._ask("inject", fault=fault, pids=list(pids))
-
     def destroy(self) -> None:
         """End every process and undo every mount; returns when the server has cleaned up."""
         if not self._open:
@@ -311,66 +207,27 @@ class NamespaceSandbox:
         poll = select.poll()  # select(2) takes no descriptor from 1024 on
         poll.register(self._gone, select.POLLIN)
         if poll.poll(_TEAR_DOWN * 1000):
-            self._met = self._limits_met(os.read(self._gone, 4096))
+            met = json.loads(os.read(self._gone, 4096) or b"{}")
+            self._met = self._limits_met(met, self._limits)
         os.close(self._gone)
 
-    def _limits_met(self, message: bytes) -> str:
-        """The server's last word on this sandbox, as a sentence; "" where nothing is to be said."""
-        met = json.loads(message or b"{}")
-        found: list[str] = []
-        if met.get("oom_kills"):
-            found.append(f"the kernel killed {met['oom_kills']} of its processes to free memory")
-        if met.get("refused_forks"):
-            found.append(f"it met its limit of processes {met['refused_forks']} times")
-        if self._full:
-            found.append("its disk was full")
-        if not found:
-            return ""
-        return f"the sandbox was too small: {', '.join(found)} (limits: {self._limits})"
 
-    def __enter__(self) -> Self:
-        """Return the sandbox itself."""
-        return self
+class _SocketLink:
+    """A socket as a `front.Link`."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Destroy it; raises SandboxLost if what went on in it was bent by our own limits."""
-        self.destroy()
-        if self._met and (value is None or isinstance(value, (SandboxLost, OSError))):
-            raise SandboxLost(self._met) from value
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
 
-    def _ask(self, verb: str, extra: float = 0.0, **arguments: object) -> Json:
-        message = json.dumps({"do": verb, **arguments}).encode() + b"\n"
-        try:
-            self._link.settimeout(_ANSWER)
-            self._link.sendall(message)
-        except OSError as failure:
-            raise SandboxLost("the sandbox has died") from failure
-        said = self._receive(_ANSWER + extra)
-        return answers.answer(said)
+    def send(self, message: bytes, seconds: float) -> None:
+        self._link.settimeout(seconds)
+        self._link.sendall(message)
 
-    def _receive(self, seconds: float) -> Json:
-        until = time.monotonic() + seconds
-        while b"\n" not in self._received:
-            self._link.settimeout(max(0.001, until - time.monotonic()))
-            try:
-                chunk = self._link.recv(1 << 16)
-            except TimeoutError:
-                self._link.close()  # a late answer must not be taken for the next one's
-                raise SandboxLost(f"the sandbox gave no answer in {seconds:g} s") from None
-            except OSError as failure:
-                raise SandboxLost("the sandbox has died") from failure
-            if not chunk:
-                raise SandboxLost("the sandbox has died")
-            self._received += chunk
-            if len(self._received) > _LONGEST_ANSWER:
-                raise SandboxLost("the sandbox said more than is believable")
-        line, _, self._received = self._received.partition(b"\n")
-        return answers.parse(line)
+    def receive(self, seconds: float) -> bytes:
+        self._link.settimeout(seconds)
+        return self._link.recv(1 << 16)
+
+    def close(self) -> None:
+        self._link.close()
 
 
 @contextlib.contextmanager
