@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import signal
+import stat
 import sys
 import threading
 import traceback
@@ -17,7 +18,7 @@ from collections.abc import Callable, Generator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from types import FrameType
-from typing import Literal, NoReturn, Protocol, TextIO
+from typing import Literal, NoReturn, Protocol, TextIO, cast
 
 from lsbcheck import check, exitcodes
 from lsbcheck.arguments import Arguments, MergeArguments, WrongCallError, parse, parse_merge
@@ -36,7 +37,8 @@ from lsbcheck.report.shape import Document, ScriptShown
 from lsbcheck.report.text import TextReport, write_text
 from lsbcheck.report.visible import lines_of, visible
 from lsbcheck.rules import RULES, Rule, by_id, page
-from lsbcheck.sandbox.interface import Backend, SandboxUnavailable
+from lsbcheck.sandbox.container.wish import Wish
+from lsbcheck.sandbox.interface import Backend, ImageBackend, SandboxUnavailable
 from lsbcheck.script import Script, ScriptError, find, is_no_service
 
 
@@ -100,9 +102,38 @@ def backend_for(arguments: Arguments) -> Backend:
         from lsbcheck.sandbox.host import HostBackend
 
         return HostBackend()
+    if arguments.image is not None:
+        from lsbcheck.sandbox.container.backend import ContainerBackend
+
+        return ContainerBackend(_wish(arguments), os.environ)
     from lsbcheck.sandbox.namespace import NamespaceBackend
 
     return NamespaceBackend(root=arguments.root)
+
+
+def _wish(arguments: Arguments) -> Wish:
+    return Wish(
+        engine="podman" if arguments.sandbox == "podman" else "docker",
+        image=arguments.image or "",
+        packages=tuple(arguments.packages),
+        copies=tuple(_copied(file, path) for file, path in arguments.copies),
+        capabilities=tuple(arguments.capabilities),
+        runtime=arguments.runtime,
+    )
+
+
+def _copied(file: str, path: str) -> tuple[str, bytes, int]:
+    try:
+        mode = os.stat(file).st_mode
+        if not stat.S_ISREG(mode):
+            message = f"--copy {file}: not a regular file"
+            raise WrongCallError(message)
+        with open(file, "rb") as opened:
+            return path, opened.read(), stat.S_IMODE(mode)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"--copy {file}: {reason.lower()}"
+        raise WrongCallError(message) from error
 
 
 # --- the run -------------------------------------------------------------------------------------
@@ -196,11 +227,15 @@ class _Run:
         """Find everything that the call names; raises WrongCallError."""
         self._arguments = arguments
         chosen = _chosen(arguments.rules)
-        self._scripts = _found(arguments.scripts, arguments.root)
+        self._scripts: list[Script] = []
+        if arguments.image is None:
+            self._scripts = _found(arguments.scripts, partial(find, root=arguments.root))
         self._setting = Setting(
             profile=arguments.profile,
             chosen=chosen,
-            sandbox="none" if arguments.sandbox == "none" else "namespace",
+            sandbox="namespace" if arguments.sandbox == "auto" else arguments.sandbox,
+            image=arguments.image,
+            contained=tuple(arguments.contained),
             root=arguments.root,
             prepare=arguments.prepare,
             allow_live=arguments.allow_live,
@@ -214,7 +249,7 @@ class _Run:
             rules=chosen,
             prepare=arguments.prepare,
             allow_live=arguments.allow_live,
-            root=arguments.root,
+            root=arguments.root if arguments.image is None else None,
         )
         self._baseline = _baseline(arguments.baseline, merged=False)
         self._output = _Output(arguments.output, arguments.color)
@@ -226,12 +261,15 @@ class _Run:
         """Check the scripts, print the report, and return the exit code."""
         terminal = sys.stderr.isatty()
         progress = Progress(sys.stderr, enabled=terminal, width=_width(sys.stderr))
-        watcher = _Watcher(len(self._scripts), progress, self._deliver)
+        watcher = _Watcher(progress, self._deliver)
         unavailable: SandboxUnavailable | None = None
         notes: list[str] = []
         try:
             backend = backends(self._arguments)
             try:
+                if self._arguments.image is not None:
+                    self._scripts = _found_inside(backend, self._arguments.scripts)
+                watcher.total = len(self._scripts)
                 self._check_with(backend, checker, watcher)
             finally:
                 backend.close()
@@ -312,11 +350,9 @@ class _Watcher:
     reader has gone) interrupts the main thread, which then gets it from `raise_failure`.
     """
 
-    def __init__(
-        self, total: int, progress: Progress, deliver: Callable[[int, Report], None]
-    ) -> None:
+    def __init__(self, progress: Progress, deliver: Callable[[int, Report], None]) -> None:
         self.delivered: list[Report] = []
-        self._total = total
+        self.total = 0
         self._progress = progress
         self._deliver = deliver
         self._early: dict[int, Report] = {}
@@ -343,7 +379,7 @@ class _Watcher:
     def _take(self, step: Step) -> None:
         done = len(self.delivered) + len(self._early)
         if step.report is None:
-            count = f"[{done + 1}/{self._total}] " if self._total > 1 else ""
+            count = f"[{done + 1}/{self.total}] " if self.total > 1 else ""
             self._progress.show(f"{count}{step.script.name}: {step.what}")
             return
         self._early[step.index] = step.report
@@ -359,13 +395,26 @@ def _main_thread() -> int:
     return identity
 
 
-def _found(words: Sequence[str], root: str) -> list[Script]:
+def _found_inside(backend: Backend, words: Sequence[str]) -> list[Script]:
+    """The scripts that the words mean in the image of a backend that has one."""
+    inside = cast("ImageBackend", backend).find(words)
+
+    def look_up(word: str) -> Script:
+        found = inside[word]
+        if isinstance(found, str):
+            raise ScriptError(found)
+        return found
+
+    return _found(list(inside), look_up)
+
+
+def _found(words: Sequence[str], find: Callable[[str], Script]) -> list[Script]:
     """All scripts, or one WrongCallError with a sentence for each word that names none."""
     scripts: list[Script] = []
     faults: list[str] = []
     for word in words:
         try:
-            scripts.append(find(word, root))
+            scripts.append(find(word))
         except ScriptError as error:
             if len(words) > 1 and is_no_service(word):
                 _complain(f"{word}: passed over, no service by its name")

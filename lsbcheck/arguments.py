@@ -32,6 +32,7 @@ examples:
   lsbcheck --baseline yesterday.json snmpd
                                           only what yesterday.json does not have fails
   lsbcheck merge *.json                   one report of many
+  lsbcheck --sandbox docker --image debian:12 --package snmpd snmpd
   lsbcheck --prepare "sed -i s/ENABLED=no/ENABLED=yes/ /etc/default/foo" foo
 
 exit codes:
@@ -51,7 +52,26 @@ class Arguments(argparse.Namespace):
     script_timeout: float | None
     settle: float
     jobs: int
-    sandbox: Literal["auto", "namespace", "none"]
+    sandbox: Literal["auto", "namespace", "docker", "podman", "none"]
+    image: str | None
+    packages: list[str]
+    copies: list[tuple[str, str]]
+    """File of this host, path in the image."""
+    capabilities: list[str]
+    runtime: str | None
+
+    @property
+    def contained(self) -> list[str]:
+        """What decides how containers of the image are made, as words of the command line."""
+        words: list[str] = []
+        for name in self.packages:
+            words += ["--package", name]
+        for file, path in self.copies:
+            words += ["--copy", f"{file}:{path}"]
+        for name in self.capabilities:
+            words += ["--cap-add", name]
+        return words + (["--runtime", self.runtime] if self.runtime else [])
+
     root: str
     prepare: str | None
     allow_live: bool
@@ -101,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
     _add_choices(made)
     _add_limits(made)
     _add_machine(made)
+    _add_image(made)
     _add_output(made)
     return made
 
@@ -213,9 +234,10 @@ def _add_machine(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("the machine that a script runs in")
     group.add_argument(
         "--sandbox",
-        choices=("auto", "namespace", "none"),
+        choices=("auto", "namespace", "docker", "podman", "none"),
         default="auto",
-        help="auto takes one that isolates; none runs on this very machine (default: %(default)s)",
+        help="docker and podman run containers of the --image given; none runs on this machine; "
+        "auto is namespace, which needs no engine (default: %(default)s)",
     )
     group.add_argument(
         "--this-machine-may-be-thrown-away",
@@ -236,6 +258,42 @@ def _add_machine(made: argparse.ArgumentParser) -> None:
         "--allow-live",
         action="store_true",
         help="check a script although its service is running on this host",
+    )
+
+
+def _add_image(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group(
+        "containers (--sandbox docker or podman); a SCRIPT is then a name or a path in the image"
+    )
+    group.add_argument("--image", metavar="IMAGE", help="the image that the script is run in")
+    group.add_argument(
+        "--package",
+        dest="packages",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="install this first, with the image's own package manager; may be repeated",
+    )
+    group.add_argument(
+        "--copy",
+        dest="copies",
+        action="append",
+        default=[],
+        type=_copy,
+        metavar="FILE[:PATH]",
+        help="put a file of this machine into the image, at PATH or at its own; may be repeated",
+    )
+    group.add_argument(
+        "--cap-add",
+        dest="capabilities",
+        action="append",
+        default=[],
+        type=_capability,
+        metavar="NAME",
+        help="a capability that the service needs beyond the usual ones; may be repeated",
+    )
+    group.add_argument(
+        "--runtime", metavar="NAME", help="the engine's name for what makes its containers (runc)"
     )
 
 
@@ -271,6 +329,23 @@ def _jobs(word: str) -> int:
     return int(word)
 
 
+def _copy(word: str) -> tuple[str, str]:
+    file, _, path = word.partition(":")
+    path = path or os.path.abspath(file)
+    if not file or not path.startswith("/"):
+        message = f"{word!r} is not FILE or FILE:PATH with an absolute path in the image"
+        raise argparse.ArgumentTypeError(message)
+    return file, os.path.normpath(path)
+
+
+def _capability(word: str) -> str:
+    name = word.upper().removeprefix("CAP_")
+    if not re.fullmatch(r"[A-Z_]+", name) or name == "ALL":
+        message = f"{word!r} is not the name of one capability, such as SYS_TIME"
+        raise argparse.ArgumentTypeError(message)
+    return name
+
+
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -303,6 +378,7 @@ def parse(argv: Sequence[str] | None) -> Arguments:
     if arguments.sandbox == "none" and arguments.root != "/":
         message = "--sandbox none runs on this machine and has no other --root"
         raise WrongCallError(message)
+    _require_image(arguments)
     _give_back_script(arguments)
     if not arguments.scripts:
         message = "name a script: lsbcheck snmpd, or lsbcheck /etc/init.d/snmpd (--help tells more)"
@@ -325,6 +401,35 @@ def _require_output(path: str | None) -> None:
         require_writable(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise WrongCallError(f"--output {error}") from error
+
+
+def _require_image(arguments: Arguments) -> None:
+    """Containers and what only they have belong together."""
+    contained = arguments.sandbox in ("docker", "podman")
+    given = {
+        "--image": arguments.image,
+        "--package": arguments.packages,
+        "--copy": arguments.copies,
+        "--cap-add": arguments.capabilities,
+        "--runtime": arguments.runtime,
+    }
+    alone = [name for name, value in given.items() if value]
+    if alone and not contained:
+        raise WrongCallError(
+            f"{alone[0]} is for containers: say --sandbox docker or podman as well"
+        )
+    if not contained:
+        return
+    if not arguments.image:
+        raise WrongCallError(
+            f"--sandbox {arguments.sandbox} runs the script in an --image: name one"
+        )
+    if arguments.root != "/":
+        raise WrongCallError("--root is a folder of this host, and a container shows an --image")
+    if arguments.allow_live:
+        raise WrongCallError(
+            "--allow-live is about services of this host, and a container has none"
+        )
 
 
 def _give_back_script(arguments: Arguments) -> None:

@@ -57,8 +57,8 @@ class Options:
     """Ids; only these are judged, and only the scenarios that they need are made."""
     prepare: str | None = None
     allow_live: bool = False
-    root: str = "/"
-    """The root file system that the backend shows."""
+    root: str | None = "/"
+    """The folder of this host that the backend shows as its root; None if it shows an image."""
 
 
 _Result = TypeVar("_Result")
@@ -168,10 +168,9 @@ class _Journey:
             header=self.script.header,
             header_faults=self.script.header_faults,
         )
-        if not self.options.allow_live:
-            why = live.named(
-                self.script.named_programs, self.script.named_pid_files, self.options.root
-            )
+        root = None if self.options.allow_live else self.options.root
+        if root is not None:
+            why = live.named(self.script.named_programs, self.script.named_pid_files, root)
             if why:
                 return replace(made, refused=_refusal(why))
         watched, service = self._watched()
@@ -179,8 +178,8 @@ class _Journey:
         made = replace(made, service=service, scenarios=scenarios)
         if watched.error:
             return replace(made, refused=watched.error)
-        if service is not None and not self.options.allow_live:
-            why = live.seen(service, self.options.root)
+        if service is not None and root is not None:
+            why = live.seen(service, root)
             if why:
                 return replace(made, refused=_refusal(why))
         names = _wanted(self.options.rules) if service is not None else WITHOUT_SERVICE
@@ -236,8 +235,10 @@ def _traveller(script: Script, backend: Backend, options: Options) -> Traveller:
     visible: tuple[str, ...] = ()
     carried: tuple[tuple[str, bytes, int], ...] = ()
     hidden = any(folder == top or folder.startswith(top + "/") for top in PRIVATE)
-    elsewhere = options.root != "/" and not _is_in(options.root, script)
-    if hidden and folder not in PRIVATE and not elsewhere:
+    elsewhere = options.root not in ("/", None) and not _is_in(options.root, script)
+    if options.root is None:
+        pass  # it lies in the image
+    elif hidden and folder not in PRIVATE and not elsewhere:
         visible = (folder,)
     elif hidden or elsewhere:
         with open(script.source, "rb") as file:

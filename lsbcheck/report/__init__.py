@@ -19,6 +19,10 @@ class Setting:
     """Rules that were asked for one by one, by id; None for all."""
     sandbox: str = "namespace"
     """The backend that was used."""
+    image: str | None = None
+    """Of which containers were made; the words that say so are in `contained`."""
+    contained: tuple[str, ...] = ()
+    """What else decided how containers were made, as words of the command line."""
     root: str = "/"
     prepare: str | None = None
     """Command that ran in each fresh sandbox before the script."""
@@ -32,6 +36,8 @@ class Setting:
         words: list[str] = []
         if self.sandbox == "none":
             words += ["--sandbox", "none", "--this-machine-may-be-thrown-away"]
+        if self.image is not None:
+            words += ["--sandbox", self.sandbox, "--image", self.image, *self.contained]
         if self.root != "/":
             words += ["--root", self.root]
         if self.prepare is not None:

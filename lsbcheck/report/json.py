@@ -56,6 +56,7 @@ def document(
         "directory": setting.directory,
         "sandbox": {
             "backend": setting.sandbox,
+            "image": setting.image,
             "root": setting.root,
             "prepare": setting.prepare,
             "options": setting.options,

@@ -41,6 +41,7 @@ class SandboxShown(TypedDict):
     """Where the scripts were run."""
 
     backend: str
+    image: NotRequired[str | None]
     root: str
     prepare: str | None
     options: NotRequired[list[str]]

@@ -104,6 +104,8 @@ class TextReport:
             self._line(("dim", f"  from {script['origin']}"))
         if script["source"] != script["script"]:
             self._line(("dim", f"  read from {script['source']}"))
+        if image := sandbox.get("image"):
+            self._line(("dim", f"  in containers of {image} ({sandbox['backend']})"))
         if sandbox["prepare"] is not None:
             self._line(("dim", f"  prepared in each sandbox by: {sandbox['prepare']}"))
         if sandbox["backend"] == "none":

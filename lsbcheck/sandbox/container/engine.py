@@ -1,0 +1,236 @@
+"""Which engine is meant, and a connection to it: docker's, or podman's through the same API."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from lsbcheck.sandbox.interface import SandboxUnavailable
+
+if TYPE_CHECKING:
+    from lsbcheck.sandbox.container.wish import Kind
+
+Client = Any
+"""docker.APIClient, whose answers are JSON as it came and whose types say little more."""
+_ANSWERS_WITHIN = 120
+"""Seconds: an engine is slow when its disk is, and pulls and commits are long."""
+_STARTS_WITHIN = 20.0
+_DOCKER_SOCKET = "unix:///var/run/docker.sock"
+
+
+class Engine:
+    """An engine that answers; `client` speaks to it, from one thread."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        where: str,
+        options: Mapping[str, object],
+        service: _PodmanService | None = None,
+    ) -> None:
+        """Speak to it; raises SandboxUnavailable.
+
+        `where` is its address, for a sentence; `options` are those of the SDK's client; `service`
+        is a podman that was started for us alone.
+        """
+        self.kind = kind
+        self.where = where
+        self._options = options
+        self._service = service
+        self.client = _client(where, {**options, "version": "auto"})
+
+    def another_client(self) -> Client:
+        """For one more thread: the SDK closes connections that another one still uses.
+
+        It keeps them by the whole path of a request, 25 of them (docker 7.1, UnixHTTPAdapter).
+        """
+        return _client(self.where, {**self._options, "version": self.client.api_version})
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.client.close()
+        if self._service is not None:
+            self._service.close()
+
+
+def connect(kind: Kind, environ: Mapping[str, str], runtime: str | None = None) -> Engine:
+    """Connect to the engine that the environment names; raises SandboxUnavailable.
+
+    `runtime` is for a podman of our own: its API hears of it, and does as it did before.
+    """
+    if find_spec("docker") is None:
+        raise SandboxUnavailable(
+            "the docker SDK for Python is not installed",
+            "apt-get install python3-docker, or pip install 'ocfkit[docker]'",
+        )
+    return _docker_engine(environ) if kind == "docker" else _podman_engine(environ, runtime)
+
+
+def _docker_engine(environ: Mapping[str, str]) -> Engine:
+    """`DOCKER_HOST`, else the docker context, else the usual socket: as the command docker does."""
+    from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
+
+    options: dict[str, object] = {}
+    if environ.get("DOCKER_HOST"):
+        options.update(kwargs_from_env(environment=dict(environ)))
+    else:
+        name = environ.get("DOCKER_CONTEXT")
+        contexts: Client = ContextAPI
+        try:
+            context = contexts.get_context(name) if name else contexts.get_current_context()
+        except Exception as error:  # what the SDK raises for a broken file is no other class
+            raise _no_context(str(error)) from error
+        if context is None:
+            raise _no_context(f"there is none of the name {name}")
+        options["base_url"] = context.Host or _DOCKER_SOCKET
+        tls = context.TLSConfig
+        if tls is not None and (tls.cert or tls.ca_cert):  # the SDK makes one of nothing, too
+            options["tls"] = tls
+    where = str(options.get("base_url", _DOCKER_SOCKET))
+    return Engine("docker", where, options)
+
+
+def _no_context(why: str) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        f"the docker context cannot be used: {why}", "docker context ls shows them all"
+    )
+
+
+def _podman_engine(environ: Mapping[str, str], runtime: str | None) -> Engine:
+    """`CONTAINER_HOST`, else the user's or the system's socket, else a service of our own."""
+    named = environ.get("CONTAINER_HOST")
+    if named:
+        return Engine("podman", named, {"base_url": named})
+    for path in _podman_sockets(environ):
+        if os.path.exists(path):
+            where = f"unix://{path}"
+            with contextlib.suppress(SandboxUnavailable):  # its socket may outlive a service
+                return Engine("podman", where, {"base_url": where})
+    service = _PodmanService(runtime)
+    try:
+        where = service.wait_ready()
+        return Engine("podman", where, {"base_url": where}, service)
+    except BaseException:
+        service.close()
+        raise
+
+
+def _podman_sockets(environ: Mapping[str, str]) -> Iterator[str]:
+    if os.geteuid() == 0:
+        yield "/run/podman/podman.sock"
+    elif environ.get("XDG_RUNTIME_DIR"):
+        yield f"{environ['XDG_RUNTIME_DIR']}/podman/podman.sock"
+
+
+class _PodmanService:
+    """`podman system service`, for as long as we run."""
+
+    def __init__(self, runtime: str | None) -> None:
+        program = shutil.which("podman")
+        if program is None:
+            raise SandboxUnavailable(
+                "podman is not installed, and no socket of it answers",
+                "apt-get install podman, or say where it answers: CONTAINER_HOST",
+            )
+        self._folder = tempfile.mkdtemp(prefix="lsbcheck-podman-")
+        self._where = f"unix://{self._folder}/socket"
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._process = subprocess.Popen(
+            [
+                program,
+                *(("--runtime", runtime) if runtime else ()),
+                "system",
+                "service",
+                "--time=0",
+                self._where,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+
+    def wait_ready(self) -> str:
+        """Its address, once its socket is there; raises SandboxUnavailable."""
+        until = time.monotonic() + _STARTS_WITHIN
+        while time.monotonic() < until and self._process.poll() is None:
+            if os.path.exists(self._where.removeprefix("unix://")):
+                return self._where
+            time.sleep(0.05)
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip().splitlines()
+        raise SandboxUnavailable(
+            f"podman system service did not start: {said[-1] if said else 'it said nothing'}",
+            "podman info may show more",
+        )
+
+    def close(self) -> None:
+        """End it; containers are none of its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._log.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _client(where: str, options: Mapping[str, object]) -> Client:
+    """A client that has spoken to its engine; raises SandboxUnavailable."""
+    from docker import APIClient
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    ssh = where.startswith("ssh://")
+    try:
+        client: Client = APIClient
+        return client(timeout=_ANSWERS_WITHIN, use_ssh_client=ssh, **options)
+    except (DockerException, RequestException, OSError, ValueError) as error:
+        raise _unanswered(where, error) from error
+
+
+def _unanswered(where: str, error: BaseException) -> SandboxUnavailable:
+    """Why an engine cannot be spoken to, by the system's error below the SDK's own."""
+    code = _errno(error)
+    if code in (errno.EACCES, errno.EPERM):
+        return SandboxUnavailable(
+            f"you may not speak to the engine at {where}",
+            "run it with sudo, or have your user put into the group of its socket",
+        )
+    if code in (errno.ENOENT, errno.ECONNREFUSED):
+        return SandboxUnavailable(
+            f"no engine answers at {where}",
+            "start it, or say where one answers: DOCKER_HOST or docker context use (for podman "
+            "CONTAINER_HOST)",
+        )
+    return SandboxUnavailable(
+        f"the engine at {where} cannot be used: {error}",
+        "its version, and that of the docker SDK for Python, may be too far apart",
+    )
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """That of the first OSError that names one, among an error, its causes and its arguments.
+
+    The numbers of an SSLError are OpenSSL's.
+    """
+    seen: list[object] = [error]
+    for each in seen:
+        if isinstance(each, OSError) and each.errno and not isinstance(each, ssl.SSLError):
+            return each.errno
+        if isinstance(each, BaseException) and len(seen) < 50:
+            seen += [each.__cause__, each.__context__, *each.args, getattr(each, "reason", None)]
+    return None

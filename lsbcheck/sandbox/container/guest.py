@@ -1,0 +1,188 @@
+"""PID 1 of a container: what `init` is to a namespace sandbox, where an engine has isolated us.
+
+It runs inside the image, by the interpreter that `baggage` has brought, and speaks JSON lines on
+the standard streams that the front is attached to. The engine gives it SYS_ADMIN for three calls
+(a network namespace of its own, the seccomp filter and its listener); what it runs has the same
+capabilities as in a namespace sandbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import glob
+import json
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lsbcheck.sandbox import init, watch
+from lsbcheck.sandbox.machine import Machine, send
+from ocfkit.linux import cgroups, namespaces, seccomp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lsbcheck.sandbox.machine import Link
+
+_PRIVATE = ("/run", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - the container's own
+_RUN_ONLY_HOST = ("/run/systemd", "/run/udev")
+_LOCKS = "/run/lock"
+
+Json = Any  # what json.loads returns: written by the backend that started us
+
+
+def main(request: str) -> NoReturn:
+    """Become PID 1 of the container that the backend has started us in; never returns.
+
+    `request` is JSON: `watch` as in `interface.Watch`, `capabilities` beyond the usual ones, and
+    `kept`, the files below /run and /tmp that the user has put there.
+    """
+    wanted: dict[str, list[str]] = json.loads(request)
+    namespaces.prctl(namespaces.PR_SET_NAME, b"lsbcheck")
+    link = _Streams(os.dup(0), os.dup(1))
+    code = 1
+    try:
+        try:
+            machine = _make_ready(link, wanted)
+        except OSError as refusal:
+            send(link, {"unavailable": f"{refusal.strerror} ({refusal.filename or 'set-up'})"})
+        except Exception as failure:  # noqa: BLE001 - nobody else could tell of it
+            send(link, {"unavailable": f"{type(failure).__name__}: {failure}"})
+        else:
+            machine.serve()
+            code = 0
+    finally:
+        os._exit(code)
+
+
+class _Streams:
+    """The two pipes to the engine as one thing that can be read and written."""
+
+    def __init__(self, read: int, write: int) -> None:
+        self._read = read
+        self._write = write
+
+    def fileno(self) -> int:
+        """What is polled: the end that is read."""
+        return self._read
+
+    def recv(self, most: int) -> bytes:
+        """See socket.recv."""
+        return os.read(self._read, most)
+
+    def sendall(self, message: bytes) -> None:
+        """See socket.sendall."""
+        left = memoryview(message)
+        while left:
+            left = left[os.write(self._write, left) :]
+
+
+class GuestMachine(Machine):
+    """A machine that an engine has made: it counts its own limits, and knows init scripts."""
+
+    since = 0
+    """Time of the last change that set-up has made, in nanoseconds, as files have it."""
+    fixed: frozenset[str] = frozenset()
+    """Files below /run and /tmp that were there at first: the engine's own mounts, the user's."""
+
+    def do_find(self, word: str) -> Json:
+        """Find a script in here; a dictionary of its fields, or the sentence why there is none."""
+        from lsbcheck import script
+
+        try:
+            return {"script": dataclasses.asdict(script.find(word))}
+        except script.ScriptError as why:
+            return {"none": str(why)}
+
+    def do_expand(self, pattern: str) -> list[str]:
+        """What a shell makes of a word: the files that match it, or else the word itself."""
+        return sorted(glob.glob(pattern, root_dir="/")) or [pattern]
+
+    def do_changed_files(self) -> list[str]:
+        """Files of this root that are newer than our own beginning, and the private folders."""
+        return sorted({*super().do_changed_files(), *_changed_since(self.since)} - self.fixed)
+
+    def do_met(self) -> Json:
+        """What our control group has counted against its limits."""
+        group = cgroups.Tree([], "")
+        with contextlib.suppress(OSError):
+            group.folders = cgroups.hierarchies()
+        return {"oom_kills": group.oom_kills(), "refused_forks": group.refused_forks()}
+
+
+def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
+    notes: list[str] = []
+    _own_network()
+    for folder in _PRIVATE:
+        _empty(folder, frozenset(wanted["kept"]))
+    for folder in _RUN_ONLY_HOST:
+        shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(_LOCKS, exist_ok=True)
+    for folder in (_LOCKS, "/tmp"):  # noqa: S108 - the container's own
+        os.chmod(folder, 0o1777)  # noqa: S103 - as everywhere
+    with contextlib.suppress(OSError):  # where the engine gives one, it is a terminal
+        os.symlink("null", "/dev/console")
+    since = _now_as_files_have_it()
+    init.forget_the_host(notes)
+    os.umask(0o022)
+    os.chdir("/")
+    password = int.from_bytes(os.urandom(4), "little")
+    listener = seccomp.install(
+        watch.program(wanted["watch"], password), listen=bool(wanted["watch"])
+    )
+    namespaces.keep_capabilities({*init.KEPT_CAPABILITIES, *wanted["capabilities"]})
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    machine = GuestMachine(link, watch.Watcher(listener, password), root, [], notes)
+    machine.since = since
+    machine.fixed = frozenset(Machine.do_changed_files(machine))
+    return machine
+
+
+def _own_network() -> None:
+    """A loopback like that of every other backend: docker's `none` network has no ::1."""
+    namespaces.unshare(namespaces.CLONE_NEWNET)
+    namespaces.bring_loopback_up()
+
+
+def _empty(folder: str, kept: frozenset[str]) -> None:
+    """Remove what an image has left below a folder that starts empty, but for its folders.
+
+    Scripts expect the folders that tmpfiles.d would make; the files are of processes long gone.
+    """
+    if os.path.islink(folder) or not os.path.isdir(folder):
+        return
+    for path, _folders, files in os.walk(folder):
+        for name in files:
+            if f"{path}/{name}" not in kept:
+                with contextlib.suppress(OSError):
+                    os.unlink(f"{path}/{name}")
+        for name in _folders:
+            if stat.S_ISLNK(os.lstat(f"{path}/{name}").st_mode):
+                os.unlink(f"{path}/{name}")
+
+
+def _now_as_files_have_it() -> int:
+    """The kernel's coarse clock, on which files are dated: up to some milliseconds behind."""
+    marker = f"{_LOCKS}/lsbcheck"
+    with open(marker, "wb"):
+        when = os.stat(marker).st_ctime_ns
+    os.unlink(marker)
+    return when
+
+
+def _changed_since(when: int) -> Iterator[str]:
+    """Files of the root file system itself whose inode has changed since; a walk of it all."""
+    here = os.lstat("/").st_dev
+    for path, folders, files in os.walk("/"):
+        for name in list(folders):
+            one = os.lstat(os.path.join(path, name))
+            if one.st_dev != here or stat.S_ISLNK(one.st_mode):
+                folders.remove(name)
+            if stat.S_ISLNK(one.st_mode):
+                files.append(name)
+        for name in files:
+            with contextlib.suppress(OSError):
+                if os.lstat(os.path.join(path, name)).st_ctime_ns > when:
+                    yield os.path.join(path, name)
