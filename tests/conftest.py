@@ -15,6 +15,7 @@ TIER_OF = {
     "agents": "plain",
     "browser": "browser",
     "cluster": "cluster",
+    "containers": "containers",
     "examples": "plain",
     "lsbcheck": "plain",
     "monitors": "plain",
@@ -26,7 +27,8 @@ TIER_OF = {
 }
 """The marker of each folder (or file) right below tests/: nobody can forget to set it."""
 
-NEEDS_ROOT = {"cluster", "namespace", "services"}
+LAST = ("containers", "cluster")
+NEEDS_ROOT = {"cluster", "containers", "namespace", "services"}
 CI = os.environ.get("CI") == "true"
 
 seconds_of: defaultdict[str, float] = defaultdict(float)
@@ -43,8 +45,8 @@ def tier_of(path: Path) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(tier_of(item.path))
-    # Last: the nodes and the engine run on between its tests, and others look for what is left.
-    items.sort(key=lambda item: tier_of(item.path) == "cluster")
+    # Last: engines and nodes run on between their tests, and others look for what is left.
+    items.sort(key=lambda item: LAST.index(tier) if (tier := tier_of(item.path)) in LAST else -1)
 
 
 @pytest.hookimpl(tryfirst=True)

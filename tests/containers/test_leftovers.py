@@ -1,0 +1,162 @@
+"""Whatever is killed, and whenever: no verdict is wrong, and the next run leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from docker.errors import DockerException
+
+from lsbcheck.sandbox.container import leftovers
+from lsbcheck.sandbox.container.leftovers import LABEL
+from tests.containers import images, own_engine
+from tests.containers.command import LAB, PATIENCE, Said, lsbcheck, started
+
+SEED = 6
+ROUNDS = 18
+LATEST = 4.0
+"""Seconds; a run that nothing disturbs takes some three."""
+
+RULES = ("start-succeeds", "start-failure-reported", "status-when-stopped", "status-after-crash")
+TRUTH = dict(zip(RULES, ("pass", "fail", "pass", "pass"), strict=True))
+NO_VERDICT = ("error", "not-provoked")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Generator[own_engine.OwnEngine]:
+    with own_engine.engine() as made:
+        made.start()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def image(engine: own_engine.OwnEngine, small_root: str) -> Generator[str]:
+    with engine.client() as client:
+        small = images.of_folder(client, Path(small_root), "small:1")
+        with images.with_files(client, small, LAB) as name:
+            yield name
+
+
+def words(image: str, script: str = "lab") -> list[str]:
+    chosen = [word for rule in RULES for word in ("--rule", rule)]
+    return ["--sandbox", "docker", "--image", image, "--format", "json", *chosen, script]
+
+
+def left(engine: own_engine.OwnEngine) -> list[str]:
+    with engine.client() as client:
+        containers = client.containers(all=True, filters={"label": LABEL})
+        labelled = client.images(filters={"label": LABEL})
+        return [each["Id"] for each in (*containers, *labelled)]
+
+
+def check_undisturbed(engine: own_engine.OwnEngine, image: str) -> Said:
+    said = lsbcheck(*words(image), environ={"DOCKER_HOST": engine.where})
+    assert (said.code, said.verdicts) == (1, {"lab": TRUTH}), said
+    return said
+
+
+def test_a_run_that_nothing_disturbs_leaves_nothing(
+    engine: own_engine.OwnEngine, image: str
+) -> None:
+    check_undisturbed(engine, image)
+    assert left(engine) == []
+
+
+@pytest.mark.parametrize("target", ["lsbcheck", "container", "engine"])
+def test_kill_at_any_moment(engine: own_engine.OwnEngine, image: str, target: str) -> None:
+    moments = random.Random(f"{SEED} {target}")  # noqa: S311 - to be had again
+    ended: list[str] = []
+    for number in range(ROUNDS):
+        moment = moments.uniform(0.1, LATEST)
+        where = f"{target}, round {number}, killed after {moment:.2f} s"
+        with started(*words(image), environ={"DOCKER_HOST": engine.where}) as run:
+            kills: dict[str, Callable[[], None]] = {
+                "lsbcheck": run.kill,
+                "container": lambda: _kill_a_container(engine, moments, run),
+                "engine": engine.kill,
+            }
+            timer = threading.Timer(moment, kills[target])
+            timer.start()
+            out, err = run.communicate(timeout=PATIENCE)
+            timer.join()
+        ended.append(_how_it_ended(run.returncode, out, err, where))
+        if target == "engine":
+            engine.start()
+        swept = lsbcheck(*words(image, "nosuch"), environ={"DOCKER_HOST": engine.where})
+        assert swept.code == 2, (where, swept, engine.log())
+        assert left(engine) == [], where
+    print(f"{target}: {ROUNDS} rounds: {', '.join(ended)}")
+    assert ended.count("undisturbed") < ROUNDS / 2, "most kills came too late to test anything"
+    check_undisturbed(engine, image)
+
+
+def _kill_a_container(
+    engine: own_engine.OwnEngine, moments: random.Random, run: subprocess.Popen[str]
+) -> None:
+    """The next one that is there, while the run lasts."""
+    with engine.client() as client:
+        while run.poll() is None:
+            with contextlib.suppress(DockerException, IndexError):
+                found = client.containers(filters={"label": LABEL})
+                client.kill(moments.choice(found)["Id"])
+                return
+
+
+def _how_it_ended(code: int, out: str, err: str, where: str) -> str:
+    """In a word, if it told no lie."""
+    assert "Traceback" not in err, (where, err)
+    if code == -signal.SIGKILL:
+        assert out == "", where
+        return "killed"
+    assert code in (1, 3, 4), (where, code, err)
+    rules = [rule for script in json.loads(out)["scripts"] for rule in script["rules"]]
+    for rule in rules:
+        assert rule["verdict"] in (TRUTH[rule["id"]], *NO_VERDICT), (where, rule)
+    if code == 4:
+        return "no sandbox"
+    disturbed = any(rule["verdict"] in NO_VERDICT for rule in rules)
+    return "no verdict on a rule" if disturbed else "undisturbed"
+
+
+class TestWhose:
+    """Only what is of a process of this machine that is gone may be removed."""
+
+    def test_our_own_is_not_left_behind(self) -> None:
+        assert not leftovers.is_left_behind(leftovers.mark())
+
+    def test_that_of_a_process_that_has_ended_is(self) -> None:
+        child = subprocess.Popen(["sleep", "60"])
+        machine, boot, namespace, _, _ = leftovers.mark().split(" ")
+        start = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        its = f"{machine} {boot} {namespace} {child.pid} {start}"
+        assert not leftovers.is_left_behind(its)
+        child.kill()
+        child.wait()
+        assert leftovers.is_left_behind(its)
+
+    def test_a_number_that_was_given_again_is_another_process(self) -> None:
+        *first, start = leftovers.mark().split(" ")
+        assert leftovers.is_left_behind(" ".join([*first, str(int(start) - 1)]))
+
+    @pytest.mark.parametrize(
+        "label", ["", "somebody", "a b c d e", "m b n 12", f"m b n {os.getpid()} 0 more"]
+    )
+    def test_what_is_not_understood_is_nobody_s_business(self, label: str) -> None:
+        assert not leftovers.is_left_behind(label)
+
+    @pytest.mark.parametrize("place", [0, 2])
+    def test_what_another_machine_or_container_has_made_is_left_alone(self, place: int) -> None:
+        fields = leftovers.mark().split(" ")
+        fields[4] = "1"  # gone, if it were ours
+        fields[place] = "other"
+        if place == 0:
+            fields[1] = "other-boot"
+        assert not leftovers.is_left_behind(" ".join(fields))

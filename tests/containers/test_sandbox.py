@@ -1,0 +1,116 @@
+"""What every sandbox that isolates must do, asked of containers: the same tests as everywhere."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator
+
+import pytest
+
+from lsbcheck.sandbox.interface import Backend, SandboxLost
+from tests.containers.engines import Engine
+from tests.namespace import test_sandbox as everywhere
+
+anywhere = everywhere.anywhere
+sandbox = everywhere.sandbox
+watched = everywhere.watched
+guarded = everywhere.guarded
+
+
+@pytest.fixture(scope="module")
+def isolating(engine: Engine, small_image: str) -> Generator[Backend]:
+    with engine.backend(small_image) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def any_backend(isolating: Backend) -> Backend:
+    return isolating
+
+
+class TestRun(everywhere.TestRun): ...
+
+
+class TestDeadline(everywhere.TestDeadline): ...
+
+
+class TestOutput(everywhere.TestOutput): ...
+
+
+class TestProcesses(everywhere.TestProcesses): ...
+
+
+class TestSettle(everywhere.TestSettle): ...
+
+
+class TestDestroy(everywhere.TestDestroy): ...
+
+
+class TestReadFile(everywhere.TestReadFile): ...
+
+
+class TestListeners(everywhere.TestListeners): ...
+
+
+class TestExecWatch(everywhere.TestExecWatch): ...
+
+
+class TestSignalsOf(everywhere.TestSignalsOf): ...
+
+
+class TestSignals(everywhere.TestSignals): ...
+
+
+class TestFiles(everywhere.TestFiles): ...
+
+
+class TestChangedFiles(everywhere.TestChangedFiles): ...
+
+
+class TestSpawn(everywhere.TestSpawn): ...
+
+
+class TestEnd:
+    @pytest.mark.parametrize("verb", ["processes", "execs", "changed_files"])
+    def test_every_question_afterwards_says_that_it_is_lost(
+        self, isolating: Backend, verb: str
+    ) -> None:
+        made = isolating.create()
+        made.destroy()
+        with pytest.raises(SandboxLost):
+            getattr(made, verb)()
+
+    def test_a_container_that_dies_under_way_is_lost(
+        self, engine: Engine, isolating: Backend
+    ) -> None:
+        with isolating.create() as made:
+            (container,) = engine.containers(os.getpid())
+            threading.Timer(0.3, engine.client.kill, [container]).start()
+            with pytest.raises(SandboxLost, match="the container has died"):
+                made.run(["sleep", "60"], env={"PATH": "/bin"}, deadline=60)
+
+    def test_a_container_whose_memory_is_full_proves_nothing(
+        self, engine: Engine, small_image: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("lsbcheck.sandbox.container.backend._SHARE", 300)
+        eater = (
+            "import os; os.close(0); x = [bytes(1 << 20).replace(b'\\0', b'x') for _ in range(999)]"
+        )
+        with (
+            engine.backend(small_image) as backend,
+            pytest.raises(SandboxLost, match=r"to free memory|out of memory|has died"),
+            backend.create() as made,
+        ):
+            made.run(["/usr/bin/python3", "-IS", "-c", eater], env={}, deadline=60)
+
+    def test_a_container_full_of_processes_proves_nothing(
+        self, engine: Engine, small_image: str
+    ) -> None:
+        bomb = "i=0; while [ $i -lt 900 ]; do sleep 60 & i=$((i+1)); done"
+        with (
+            engine.backend(small_image) as backend,
+            pytest.raises(SandboxLost, match="limit of processes"),
+            backend.create() as made,
+        ):
+            made.run(["sh", "-c", bomb], env={"PATH": "/bin"}, deadline=60)

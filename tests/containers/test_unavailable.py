@@ -1,0 +1,247 @@
+"""Where no container can be had: one sentence, a cure, exit code 4, and nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import socket
+import socketserver
+import subprocess
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lsbcheck.sandbox.container import backend
+from lsbcheck.sandbox.container.engine import connect
+from lsbcheck.sandbox.interface import SandboxUnavailable
+from tests.containers import images
+from tests.containers.command import LAB, lsbcheck
+from tests.containers.engines import Engine
+
+
+def refused(*words: str, environ: dict[str, str] | None = None, site: bool = True) -> str:
+    said = lsbcheck("--sandbox", "docker", "--image", "no-such-image", *words, "cron",
+                    environ=environ, site=site)  # fmt: skip
+    assert (said.code, said.out) == (4, ""), said
+    cause, cure = said.err.splitlines()
+    assert cause.startswith("lsbcheck: no sandbox: ")
+    assert cure.startswith("lsbcheck: cure: ")
+    return said.err
+
+
+def test_without_the_sdk_it_is_told_how_to_get_it() -> None:
+    assert "python3-docker" in refused(site=False)
+
+
+def test_without_an_engine_it_is_told_where_one_was_looked_for(tmp_path: Path) -> None:
+    err = refused(environ={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    assert f"no engine answers at unix://{tmp_path}/none.sock" in err
+
+
+def test_a_socket_that_nobody_listens_to_is_no_engine(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as unheard:
+        unheard.bind(f"{tmp_path}/dead.sock")
+    assert "no engine answers" in refused(environ={"DOCKER_HOST": f"unix://{tmp_path}/dead.sock"})
+
+
+def test_who_may_not_speak_to_the_engine_is_told_so(docker: Engine) -> None:
+    assert docker.kind == "docker"
+    refusal = _refusal_of_nobody("unix:///var/run/docker.sock")
+    assert "you may not speak to the engine at unix:///var/run/docker.sock" in refusal
+
+
+def _refusal_of_nobody(where: str) -> str:
+    """What an ordinary user is told who connects there."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            connect("docker", {"DOCKER_HOST": where})
+        except SandboxUnavailable as refusal:
+            os.write(write, str(refusal).encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with open(read, encoding="utf-8") as said:
+        return said.read()
+
+
+def test_an_engine_that_is_too_old_is_named(tmp_path: Path) -> None:
+    with _engine_that_says(f"{tmp_path}/old.sock", b'{"ApiVersion": "1.12"}') as where:
+        err = refused(environ={"DOCKER_HOST": where})
+    assert f"the engine at {where} cannot be used" in err
+    assert "no longer supported" in err
+    assert "its version, and that of the docker SDK" in err
+
+
+def test_what_answers_and_is_no_engine_is_told(tmp_path: Path) -> None:
+    with _engine_that_says(f"{tmp_path}/odd.sock", b"<html>nginx</html>") as where:
+        assert f"the engine at {where} cannot be used" in refused(environ={"DOCKER_HOST": where})
+
+
+@contextmanager
+def _engine_that_says(path: str, answer: bytes) -> Generator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def address_string(self) -> str:
+            return "unix"
+
+        def log_message(self, format: str, *_: object) -> None: ...
+
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"unix://{path}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_image_that_nobody_has_is_named(docker: Engine) -> None:
+    assert docker.kind == "docker"
+    err = refused()
+    assert "the engine has no image no-such-image, and could not pull it" in err
+    assert "docker images shows those that it has" in err
+
+
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_a_runtime_that_the_engine_does_not_know_is_told_in_its_words(
+    engine: Engine, small_image: str
+) -> None:
+    said = lsbcheck(
+        "--sandbox", "docker", "--image", small_image, "--runtime", "nonsense", "lab"
+    )  # fmt: skip
+    assert said.code == 4
+    assert "nonsense" in said.err
+    assert "cure: --runtime" in said.err
+    assert engine.left(said.pid) == []
+
+
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_an_engine_that_refuses_limits_is_quoted_and_gets_none(
+    engine: Engine, small_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "_SHARE", 1 << 20)  # less than the engine takes for a limit
+    with engine.backend(small_image) as made, made.create() as sandbox:
+        assert sandbox.run(["true"], env={"PATH": "/bin"}, deadline=60).code == 0
+        (note,) = made.notes
+    assert note.startswith("not limited: the engine refuses limits (Minimum memory limit allowed")
+
+
+def test_a_word_that_names_no_script_of_the_image_is_a_wrong_call(
+    engine: Engine, small_image: str
+) -> None:
+    said = lsbcheck(*engine.options, "--image", small_image, "nosuch", environ=dict(engine.environ))
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "lsbcheck: nosuch: no script of this name in /etc/init.d or here\n"
+    assert engine.left(said.pid) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--image", "x"], "--image is for containers: say --sandbox docker or podman as well"),
+        (["--cap-add", "SYS_TIME"], "--cap-add is for containers"),
+        (["--sandbox", "docker"], "--sandbox docker runs the script in an --image: name one"),
+        (["--sandbox", "podman", "--image", "x", "--root", "/srv"], "--root is a folder of this"),
+        (["--sandbox", "podman", "--image", "x", "--allow-live"], "--allow-live is about services"),
+        (["--sandbox", "docker", "--image", "x", "--copy", "/no/such"], "--copy /no/such: no such"),
+        (["--sandbox", "docker", "--image", "x", "--copy", "/etc"], "--copy /etc: not a regular"),
+        (["--cap-add", "all"], "'all' is not the name of one capability"),
+        (["--copy", "a:b"], "'a:b' is not FILE or FILE:PATH"),
+    ],
+)
+def test_options_that_make_no_sense_are_a_wrong_call(words: list[str], sentence: str) -> None:
+    said = lsbcheck(*words, "cron")
+    assert said.code == 2
+    assert sentence in said.err
+
+
+def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    err = refused(environ={"DOCKER_CONTEXT": "moon", "DOCKER_CONFIG": str(tmp_path)})
+    assert "the docker context cannot be used" in err
+    assert "moon" in err
+
+
+class TestRemoteEngine:
+    """One that is spoken to over TCP stands for every engine on another machine."""
+
+    @pytest.fixture
+    def where(self, docker: Engine) -> Generator[str]:
+        assert docker.kind == "docker"
+        with _forwarded("/var/run/docker.sock") as port:
+            yield f"tcp://127.0.0.1:{port}"
+
+    @pytest.mark.parametrize("engine", ["docker"], indirect=True)
+    def test_does_all_that_a_local_one_does(
+        self, engine: Engine, small_image: str, where: str
+    ) -> None:
+        with images.with_files(engine.client, small_image, LAB) as image:
+            said = lsbcheck(
+                *("--sandbox", "docker", "--image", image, "--format", "json"),
+                *("--rule", "start-failure-reported", "--rule", "status-when-running", "lab"),
+                environ={"DOCKER_HOST": where},
+            )
+        assert said.verdicts == {
+            "lab": {"start-failure-reported": "fail", "status-when-running": "pass"}
+        }, said
+
+    def test_may_be_named_by_a_context(self, where: str, tmp_path: Path) -> None:
+        config = {"DOCKER_CONFIG": str(tmp_path)}
+        for words in (["create", "far", "--docker", f"host={where}"], ["use", "far"]):
+            subprocess.run(
+                ["docker", "context", *words],
+                env={**os.environ, **config},
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+        err = refused(environ=config)
+        assert "the engine has no image no-such-image" in err
+
+
+@contextmanager
+def _forwarded(path: str) -> Generator[int]:
+    """A port of the loopback that leads to a unix socket."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as there:
+                there.connect(path)
+                back = threading.Thread(target=_pour, args=(there, self.request))
+                back.start()
+                _pour(self.request, there)
+                back.join()
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _pour(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(1 << 16):
+            sink.sendall(chunk)
+        sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,71 @@
+"""The same script in the same root gets the same verdicts, whatever makes the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.containers import images
+from tests.containers.command import Said, lsbcheck
+from tests.containers.engines import Engine
+from tests.services import roots
+
+ROOT = "sample"
+SCRIPTS = ("snmpd", "cron", "ssh", "memcached", "rsyslog", "fail2ban", "lighttpd", "acpid")
+"""C, Python and shell; with and without pid files; two that listen on ::1, one that is no daemon
+in a container. ./dev corpus --sandbox docker compares them all."""
+
+
+@pytest.fixture(scope="module")
+def everywhere(docker: Engine, podman: Engine) -> Mapping[str, Said]:
+    """One run of each kind, all at the same time: most of each is waiting."""
+    calls: dict[str, list[str]] = {
+        "namespace": ["--root", str(roots.root(ROOT))],
+        "docker": [*docker.options, "--image", images.of_root(docker.client, ROOT)],
+        "podman": [*podman.options, "--image", images.of_root(podman.client, ROOT)],
+    }
+
+    def run(name: str) -> Said:
+        environ = {"docker": docker.environ, "podman": podman.environ}.get(name)
+        words = [*calls[name], "--format", "json", "-v", *SCRIPTS]
+        return lsbcheck(*words, environ=environ)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return dict(zip(calls, pool.map(run, calls), strict=True))
+
+
+@pytest.mark.parametrize("backend", ["docker", "podman"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_container_gives_the_verdicts_of_a_namespace_sandbox(
+    everywhere: Mapping[str, Said], backend: str, script: str
+) -> None:
+    assert everywhere[backend].verdicts[script] == everywhere["namespace"].verdicts[script]
+
+
+@pytest.mark.parametrize("backend", ["docker", "podman"])
+def test_the_evidence_is_the_same_too(everywhere: Mapping[str, Said], backend: str) -> None:
+    """The daemon, its command line, its sockets: ::1 is there in every backend."""
+    seen = {name: _services(said) for name, said in everywhere.items()}
+    assert seen[backend] == seen["namespace"]
+    assert "udp [::1]:161" in str(seen[backend]["snmpd"]["listeners"])
+
+
+def _services(said: Said) -> dict[str, dict[str, object]]:
+    return {
+        each["name"]: {
+            "daemon": each["service"] and each["service"]["daemon"],
+            "listeners": each["service"] and each["service"]["listeners"],
+            "pid files": each["service"] and each["service"]["pid_files"],
+        }
+        for each in said.document["scripts"]
+    }
+
+
+@pytest.mark.parametrize("backend", ["docker", "podman"])
+def test_the_report_says_what_it_was_run_in(everywhere: Mapping[str, Said], backend: str) -> None:
+    sandbox = everywhere[backend].document["sandbox"]
+    assert sandbox["backend"] == backend
+    assert sandbox["image"].startswith(f"ocfkit-{ROOT}:")
+    assert sandbox["notes"] == []
