@@ -12,7 +12,7 @@ from pathlib import Path
 
 WITH_ITS_PARENT = "setpriv --pdeathsig KILL".split()
 """Whatever happens to the tests, kill -9 too, no browser is left."""
-DEADLINE = "timeout --signal=KILL 170".split()
+DEADLINE = "timeout --signal=KILL 600".split()
 
 # As root, in a container, without a network and without a screen.
 FLAGS = (

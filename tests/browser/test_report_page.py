@@ -26,6 +26,7 @@ from tests.browser.fleet import KINDS, fleet
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 START_FAILURE = "start-failure-reported"
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,6 @@ class Reader:
         options.setdefault("viewport", DESKTOP)
         options.setdefault("locale", "en-US")
         self.context = browser.new_context(**options)
-        self.context.set_default_timeout(10_000)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []

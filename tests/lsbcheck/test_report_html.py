@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lsbcheck.report.html
@@ -39,6 +39,7 @@ SCRIPTS = sorted((PARTS / "script").iterdir())
 WORDS = json.loads((PARTS / "words.json").read_text("utf-8"))
 VOID = {"meta", "link", "input", "col", "br"}
 
+patient = settings(max_examples=50, deadline=None)
 HOSTILE = st.lists(
     st.sampled_from(
         [
@@ -150,6 +151,7 @@ def data_of(html: str) -> dict[str, Any]:
 
 
 class TestPool:
+    @patient
     @given(
         st.recursive(
             st.none()
@@ -177,6 +179,7 @@ class TestPool:
 class TestHostileText:
     HARMLESS = Parsed(page(shown()))
 
+    @patient
     @given(name=HOSTILE, output=HOSTILE)
     def test_makes_no_element_and_no_attribute(self, name: str, output: str) -> None:
         parsed = Parsed(page(shown(name, output)))
@@ -187,6 +190,7 @@ class TestHostileText:
             one[:2] for one in self.HARMLESS.attributes
         ]
 
+    @patient
     @given(name=HOSTILE, output=HOSTILE)
     def test_arrives_as_it_was(self, name: str, output: str) -> None:
         script = data_of(page(shown(name, output)))["scripts"][0]
@@ -194,6 +198,7 @@ class TestHostileText:
         proof = next(rule for rule in script["rules"] if rule["id"] == "start-failure-reported")
         assert proof["evidence"]["calls"][0]["output"] == as_json_has_it(output)
 
+    @patient
     @given(HOSTILE)
     def test_cannot_move_or_reorder_what_stands_beside_it(self, name: str) -> None:
         shown_text = "".join(Parsed(page(shown(name))).text)
@@ -201,6 +206,7 @@ class TestHostileText:
             "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\ud800-\udfff]", shown_text
         )
 
+    @patient
     @given(HOSTILE)
     def test_leaves_the_page_ascii(self, name: str) -> None:
         assert page(shown(name, name)).isascii()
