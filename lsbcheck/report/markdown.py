@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from lsbcheck import exitcodes
 from lsbcheck.report.baseline import Standing, is_gone, standing
@@ -30,24 +31,29 @@ _ENDINGS = {
 }
 
 
+Detail = Literal["proofs", "sentences", "matrix"]
+DETAILS: tuple[Detail, ...] = ("proofs", "sentences", "matrix")
+
+
 def markdown(document: Document) -> str:
-    """The document as Markdown; one that is too long for GitHub has no proofs."""
-    whole = _written(document, proofs=True)
-    return whole if len(whole.encode("utf-8", "replace")) <= AT_MOST else _written(document)
+    """The document as Markdown, in as much detail as GitHub takes."""
+    for detail in DETAILS[:-1]:
+        written = _written(document, detail)
+        if len(written.encode("utf-8", "replace")) <= AT_MOST:
+            return written
+    return _written(document, DETAILS[-1])
 
 
-def _written(document: Document, *, proofs: bool = False) -> str:
+def _written(document: Document, detail: Detail) -> str:
     lines = [f"# lsbcheck: {_counts(document)}", ""]
-    lines += [
-        f"> no sandbox: {_escaped(f'{run}: {cause}' if run else cause)}\n"
-        for run, cause in lacking(document)
-    ]
+    for run, cause in lacking(document):
+        lines += [f"> no sandbox: {_escaped(f'{run}: {cause}' if run else cause)}", ""]
     if document["scripts"]:
         lines += [*_matrix(document), "", *_legend(document)]
-    if not proofs:
-        lines += ["", "The proofs are left out: they would be too long for GitHub."]
-    for script in document["scripts"]:
-        lines += _findings(document, script, proofs=proofs)
+    if detail != "proofs":
+        lines += ["", f"Only {detail}: the rest would be too long for GitHub."]
+    for script in document["scripts"] if detail != "matrix" else ():
+        lines += _findings(document, script, proofs=detail == "proofs")
     notes = dict.fromkeys(document["sandbox"]["notes"])
     lines += ["", *(f"- note: {_escaped(note)}" for note in notes)] if notes else []
     return "\n".join(lines) + "\n"

@@ -18,8 +18,10 @@ _ACTS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def visible(text: str) -> str:
     r"""The text with every character that acts on a terminal as an escape: `\x1b`, `\u202e`.
 
-    A tab becomes a blank; letters of every script stay.
+    A tab becomes a blank; letters of every script stay. In a log, `##[` anywhere in a line is a
+    command to the runners of GitHub and Azure.
     """
+    text = text.replace("##[", r"#\x23[")
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible_character(character) for character in text)

@@ -71,6 +71,10 @@ HOSTILE = (
     "\\ \\n \"quoted\" 'single' # : - {} [] & * !",
     "[link](javascript:alert(1)) ![i](x) <https://x>",
     "@everyone #1 GH-1",
+    "```",
+    "... " * 60,
+    "::error::x " * 40,
+    "##[error]x",
 )
 """What scripts may write to break out of a format."""
 
@@ -130,3 +134,9 @@ def documents(draw: st.DrawFn) -> Document:
     if draw(st.booleans()):
         made["scripts"] = [{**one, "origin": draw(hostile)} for one in made["scripts"]]
     return made
+
+
+def every_hostile() -> Document:
+    """A script for each hostile text, which it says wherever it can."""
+    rule = RULES[0].id
+    return run(*((words, {rule: judged("fail", words)}) for words in HOSTILE), notes=HOSTILE)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from lxml import etree
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -36,7 +36,7 @@ from lsbcheck.report.visible import visible
 from lsbcheck.report.words import name_of
 from lsbcheck.rules import RULES
 from lsbcheck.sandbox.interface import SandboxUnavailable
-from tests.lsbcheck.reports import BROKEN, HOSTILE, documents, judged, run
+from tests.lsbcheck.reports import BROKEN, HOSTILE, documents, every_hostile, judged, run
 
 JUNITPARSER: Any = importlib.import_module("junitparser")
 TAP: Any = importlib.import_module("tap.parser")  # both without types
@@ -81,6 +81,7 @@ def test_every_format_shows_every_document(name: str, document: Document) -> Non
 
 @pytest.mark.parametrize("name", ["text", *sorted(set(FORMATS) - {"json"})])
 @given(made=documents())
+@example(made=every_hostile())
 @hostile_documents
 def test_no_line_of_a_script_is_a_command_to_a_runner(name: str, made: Document) -> None:
     if name == "text":
@@ -90,6 +91,8 @@ def test_no_line_of_a_script_is_a_command_to_a_runner(name: str, made: Document)
     else:
         shown = FORMATS[name](made)
     assert [line for line in shown.splitlines() if line.strip().startswith("::")] == []
+    if name in ("text", "tap", "markdown"):  # those that a job may print
+        assert "##[" not in shown
 
 
 class TestJunit:
@@ -150,6 +153,7 @@ class TestJunit:
         assert (first.name, first.errors) == ("web1", 1)
 
     @given(documents())
+    @example(every_hostile())
     @hostile_documents
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         suites = self.read(made)
@@ -255,6 +259,7 @@ class TestSarif:
         assert r"see \[this\](http://x) {{0}}" in one["message"]["text"]
 
     @given(documents())
+    @example(every_hostile())
     @hostile_documents
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         assert sarif(made).isascii()
@@ -316,6 +321,7 @@ class TestTap:
         assert self.read(FLEET)[-1].description == "- web1: sandbox"
 
     @given(documents())
+    @example(every_hostile())
     @hostile_documents
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         tests = self.read(made)
@@ -341,6 +347,7 @@ class TestTap:
         for name, document, failed in (
             ("all", ALL, "Failed tests:  2-3"),
             ("hostile", run(("webd", bad)), "Failed tests:  1-8"),
+            ("every", every_hostile(), f"Failed {len(HOSTILE)}/"),
             ("known", KNOWN, "All tests successful"),
             ("lacking", LACKING, "Failed test:  1"),
         ):
@@ -392,15 +399,21 @@ class TestMarkdown:
         assert "no sandbox: web1: no SYS" in markdown(FLEET).replace("\\", "")
         assert "no sandbox" in markdown(LACKING)
 
-    def test_leaves_out_the_proofs_where_github_would_drop_all(self) -> None:
+    def test_leaves_out_what_github_would_drop_all_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert AT_MOST < 1 << 20
+        monkeypatch.setattr("lsbcheck.report.markdown.AT_MOST", 20_000)
         long = judged("fail", "x" * 4000)
-        document = run(*((f"d{n}", {"lsb-header": long}) for n in range(40)))
-        shown = markdown(document)
-        assert len(shown) < AT_MOST
-        assert "The proofs are left out" in shown
-        assert "```" not in shown
+        for scripts, detail in ((2, "sentences"), (9, "matrix")):
+            shown = markdown(run(*((f"d{n}", {"lsb-header": long}) for n in range(scripts))))
+            assert len(shown) < 20_000
+            assert f"Only {detail}: the rest would be too long for GitHub." in shown
+            assert "```" not in shown
+            assert ("xxx" in shown) == (detail == "sentences")
 
     @given(documents())
+    @example(every_hostile())
     @hostile_documents
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         tokens = self.tokens(made)

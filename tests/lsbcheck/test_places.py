@@ -78,6 +78,11 @@ def test_of_real_scripts_each_line_has_its_action(path: Path) -> None:
         assert "BEGIN INIT INFO" in lines[found["header"] - 1]
 
 
+def test_of_two_header_blocks_the_first_counts() -> None:
+    text = "#!/bin/sh\n### BEGIN INIT INFO\n### END INIT INFO\n### BEGIN INIT INFO\n"
+    assert lines_of_actions(text)["header"] == 2
+
+
 def test_a_script_of_one_mebibyte_is_read_at_once() -> None:
     began = time.process_time()
     for line in (" " * 1_000_000, "case " + " in" * 300_000, "(" * 1_000_000, "start|" * 150_000):
