@@ -120,6 +120,8 @@ class TestTheMatrix:
     def test_names_each_cell_by_a_word_and_not_by_its_colour(self, page: Page) -> None:
         expect(broken_start(page)).to_have_accessible_name("broken, and it decides the verdict")
         expect(page.locator("#matrix tbody button.p").first).to_have_accessible_name("holds")
+        verdict = page.locator("#matrix tbody tr[data-code='1'] td").first.get_by_role("img")
+        expect(verdict).to_have_accessible_name("not safe to hand to Pacemaker")
 
     def test_filters_by_what_a_script_comes_to(self, page: Page) -> None:
         broken = page.locator("#matrix tbody tr[data-code='1']").count()
@@ -279,6 +281,14 @@ class TestTheProof:
         expect(page.locator(f"details[data-rule={START_FAILURE}]")).to_have_attribute("open", "")
         reader.requests = [one for one in reader.requests if one != "about:blank"]
 
+    def test_of_another_script_is_not_shown_for_an_older_address(
+        self, page: Page, every_kind: str
+    ) -> None:
+        page.goto(f"{every_kind}#0/%2Fetc%2Finit.d%2Fgone/{START_FAILURE}")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        page.goto(f"{every_kind}#0/%2Fetc%2Finit.d%2Facpid/{START_FAILURE}")
+        expect(page.locator(f"details[data-rule={START_FAILURE}]")).to_have_attribute("open", "")
+
     def test_of_an_only_script_stands_below_its_row(self, browser: Browser, tmp_path: Path) -> None:
         reader = Reader(browser)
         page = reader.opens(written(tmp_path, fleet(1)))
@@ -394,6 +404,29 @@ class TestAccessibility:
         broken_start(page).click()
         for summary in page.locator("dialog summary").all()[:6]:
             summary.evaluate("one => { one.parentElement.open = true; }")
+        assert violations(page) == []
+        reader.context.close()
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_axe_finds_nothing_in_a_page_with_everything(
+        self, browser: Browser, tmp_path: Path, scheme: str
+    ) -> None:
+        shown = fleet(len(KINDS))
+        shown["baseline"] = "before.json"
+        shown["sandbox"]["notes"] = ["not limited: cpu"]
+        shown["sandbox"]["unavailable"] = {"cause": "it broke", "cure": "repair it"}
+        for script in shown["scripts"][::2]:
+            script["exit_code"] = 0
+            for rule in script["rules"]:
+                rule["baseline"] = rule["verdict"]
+        reader = Reader(browser, **PHONE, color_scheme=scheme, bypass_csp=True)
+        page = reader.opens(written(tmp_path, shown))
+        page.evaluate(self.AXE)
+        page.locator("details.setting > summary").click()
+        assert page.locator("#matrix tbody i.k").count() > 0
+        assert violations(page) == []
+        page.locator("#matrix tbody button.k").first.click()
+        expect(page.get_by_role("dialog")).to_contain_text("known: the baseline has it")
         assert violations(page) == []
         reader.context.close()
 
@@ -517,6 +550,7 @@ class TestNothingIsFetched:
         hostile = f"{markup}\u202e\x1b[2J"
         told = json.loads(json.dumps(fleet(len(KINDS))).replace("says", json.dumps(hostile)[1:-1]))
         told["scripts"][0]["name"] = hostile
+        told["scripts"][0]["script"] = f"/etc/init.d/{hostile}\udcff"
         reader = Reader(browser)
         page = reader.opens(written(tmp_path, told))
         page.locator("#matrix tbody th button").first.click()

@@ -110,11 +110,12 @@ def _row(
     where = "" if alone and usual else f"<small>{escape(path)}</small>"
     judged = {rule["id"]: rule for rule in script["rules"]}
     cells = "".join(f"<td{edge}>{_cell(judged.get(rule))}</td>" for rule, edge in columns)
+    verdict = sign(ending(script), decides=True, speaks=True)
     later = "" if shown else " hidden"
     return (
         f'<tr data-code="{script["exit_code"]}"{later}>'
         f'<th scope="row"><button>{escape(name)}{where}</button></th>'
-        f"<td>{sign(ending(script), decides=True)}</td>{cells}</tr>\n"
+        f"<td>{verdict}</td>{cells}</tr>\n"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from html import escape
 
-from lsbcheck.report.html.words import LOOKS_LIKE, ending, sentence, sign, worded
+from lsbcheck.report.html.words import LOOKS_LIKE, ending, letter, sentence, sign, worded
 from lsbcheck.report.shape import Document, SandboxShown
 from lsbcheck.report.visible import visible
 from lsbcheck.report.words import name_of
@@ -76,7 +76,7 @@ def chips(document: Document) -> str:
         "".join(
             f'<button type="button" data-code="{code}" aria-pressed="false">'
             f"{sign(found, decides=True)} <b>{codes[code]}</b> "
-            f'<span data-word="ending-{found}"></span></button>'
+            f'<span id="w-{letter(found)}" data-word="ending-{found}"></span></button>'
             for code, found in LOOKS_LIKE.items()
         )
     )

@@ -75,10 +75,11 @@ def letter(found: Standing) -> str:
     return found[0]
 
 
-def sign(found: Standing, *, decides: bool = False) -> str:
-    """The sign of a verdict, filled if it decides the exit code."""
+def sign(found: Standing, *, decides: bool = False, speaks: bool = False) -> str:
+    """The sign of a verdict, filled if it decides the exit code; a word beside it speaks for it."""
     kind = letter(found) + " counts" * decides
-    return f'<i class="{kind}" aria-hidden="true">{SIGNS[found]}</i>'
+    silent = "" if speaks else ' aria-hidden="true"'
+    return f'<i class="{kind}"{silent}>{SIGNS[found]}</i>'
 
 
 def ending(script: ScriptShown) -> Standing:

@@ -64,8 +64,7 @@ function show(row, rule) {
   (part || element("detail-title")).focus({ preventScroll: true });
   if (part) part.scrollIntoView({ block: "start" });
   else dialog.querySelector(".sheet").scrollTop = 0;
-  const name = encodeURIComponent(scriptAt(indexOf.get(row)).script);
-  history.replaceState(null, "", `#${indexOf.get(row)}/${name}${rule ? `/${rule}` : ""}`);
+  history.replaceState(null, "", `#${placeOf(row)}${rule ? `/${rule}` : ""}`);
 }
 
 function cellFor(row, rule) {
@@ -92,10 +91,16 @@ function step(direction) {
 
 const ruleUnder = (button) => rules[button.closest("td,th").cellIndex - 2]?.id ?? null;
 
+// Number and path: in a report that was made anew, the number may be another script's.
+function placeOf(row) {
+  const index = indexOf.get(row);
+  return `${index}/${encodeURIComponent(visible(scriptAt(index).script))}`;
+}
+
 function openFromAddress() {
-  const found = /^#(\d+)\/([^/]*)(?:\/([a-z0-9-]+))?$/.exec(location.hash);
-  const row = found && rows[Number(found[1])];
-  if (row) show(row, ruleOf.has(found[3]) ? found[3] : null);
+  const [, place, number, rule] = /^#((\d+)\/[^/]*)(?:\/(.+))?$/.exec(location.hash) ?? [];
+  const row = rows[number];
+  if (row && placeOf(row) === place) show(row, ruleOf.has(rule) ? rule : null);
 }
 
 function peek(event) {

@@ -67,6 +67,10 @@ function layOut(number) {
 function prepare(row) {
   row.ariaRowIndex = indexOf.get(row) + 4;
   for (const button of row.querySelectorAll("button")) button.tabIndex = -1;
+  const [verdict] = row.cells[1].children;
+  const word = element(`w-${verdict.className[0]}`) ?? element(`v-${verdict.className[0]}`);
+  verdict.setAttribute("role", "img");
+  verdict.setAttribute("aria-labelledby", word.id);
   for (const button of row.querySelectorAll("td > button")) {
     const names = [`v-${button.className[0]}`];
     if (button.className === "f counts") names[0] = "v-counts";
