@@ -188,6 +188,11 @@ class TestAStartThatFails:
         for instance in list(ocf.started.values()):
             assert instance.probe().code == 7
 
+    @pytest.fixture(autouse=True)
+    def nobody_settles(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However late a daemon comes to its end, it has not started."""
+        monkeypatch.setattr(Service, "settle", 30.0)
+
     def test_for_there_is_no_program(self, ocf: Node) -> None:
         service = ocf(Service, program="/no/such/daemon")
         assert seen(service.start()) == (
@@ -258,10 +263,7 @@ class TestAStartThatFails:
         assert outcome.code == 1
         assert outcome.reason.startswith(f"start failed: {program} was killed by signal 9 after ")
 
-    def test_for_it_ends_while_it_settles(
-        self, ocf: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(Service, "settle", 30.0)
+    def test_for_it_ends_while_it_settles(self, ocf: Node, tmp_path: Path) -> None:
         program = script(tmp_path, "sleep 0.2; exit 3")
         outcome = ocf(Service, program=program).start(timeout=60)
         assert outcome.reason.startswith(f"start failed: {program} exited with code 3 after 0.")
@@ -297,10 +299,7 @@ class TestAStartThatFails:
             assert seen(outcome) == (1, f"process {os.getpid()} ({exe}) listens on {shown}")
             assert service.stop().code == 0
 
-    def test_for_it_leaves_the_foreground_is_told(
-        self, ocf: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(Service, "settle", 30.0)  # well above what a Python needs to begin
+    def test_for_it_leaves_the_foreground_is_told(self, ocf: Node, tmp_path: Path) -> None:
         program = python(tmp_path, FORKS.format(pid_file=str(tmp_path / "pid")))
         service = ocf(Service, program=program)
         outcome = service.start()
