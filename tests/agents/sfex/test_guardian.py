@@ -87,6 +87,9 @@ class Bench:
         return [each.removeprefix(guardian.PREFIX) for each in lines]
 
     def close(self) -> None:
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):
+                thread.join()  # it may have been heard before it has come to its end
         self.kill_keeper()
         line = self.lifeline
         for each in (line.page, line.heard, line.rings, self.pidfd, self.said, self.tells):
