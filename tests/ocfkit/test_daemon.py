@@ -582,8 +582,9 @@ class TestADaemonThatForks:
 
     @pytest.mark.parametrize("recorded", [True, False])
     def test_leaves_workers_which_are_a_failure(
-        self, ocf: Node, tmp_path: Path, *, recorded: bool
+        self, ocf: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, recorded: bool
     ) -> None:
+        monkeypatch.setattr(Forking, "settle", 0.5)  # well above what its parents live
         pids = tmp_path / "pids"
         text = f"""
 os.fork() and os._exit(0)
