@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from lsbcheck.check import Report
@@ -77,6 +78,9 @@ HOSTILE = (
     "##[error]x",
 )
 """What scripts may write to break out of a format."""
+
+a_few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For documents: they are large, and a machine that is busy is no mistake of theirs."""
 
 hostile = st.lists(st.one_of(st.sampled_from(HOSTILE), st.text()), max_size=4).map("".join)
 

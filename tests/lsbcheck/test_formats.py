@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import jsonschema
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from lxml import etree
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -36,12 +36,10 @@ from lsbcheck.report.visible import visible
 from lsbcheck.report.words import name_of
 from lsbcheck.rules import RULES
 from lsbcheck.sandbox.interface import SandboxUnavailable
-from tests.lsbcheck.reports import BROKEN, HOSTILE, documents, every_hostile, judged, run
+from tests.lsbcheck.reports import BROKEN, HOSTILE, a_few, documents, every_hostile, judged, run
 
 JUNITPARSER: Any = importlib.import_module("junitparser")
 TAP: Any = importlib.import_module("tap.parser")  # both without types
-
-hostile_documents = settings(max_examples=25, deadline=None)
 
 ALL = run(
     (
@@ -82,7 +80,7 @@ def test_every_format_shows_every_document(name: str, document: Document) -> Non
 @pytest.mark.parametrize("name", ["text", *sorted(set(FORMATS) - {"json"})])
 @given(made=documents())
 @example(made=every_hostile())
-@hostile_documents
+@a_few
 def test_no_line_of_a_script_is_a_command_to_a_runner(name: str, made: Document) -> None:
     if name == "text":
         stream = io.StringIO()
@@ -154,7 +152,7 @@ class TestJunit:
 
     @given(documents())
     @example(every_hostile())
-    @hostile_documents
+    @a_few
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         suites = self.read(made)
         assert [suite.name for suite in suites] == [visible(name_of(s)) for s in made["scripts"]]
@@ -260,7 +258,7 @@ class TestSarif:
 
     @given(documents())
     @example(every_hostile())
-    @hostile_documents
+    @a_few
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         assert sarif(made).isascii()
         read = self.read(made)
@@ -322,7 +320,7 @@ class TestTap:
 
     @given(documents())
     @example(every_hostile())
-    @hostile_documents
+    @a_few
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         tests = self.read(made)
         found = [rule for _, rule in rules(made)]
@@ -414,7 +412,7 @@ class TestMarkdown:
 
     @given(documents())
     @example(every_hostile())
-    @hostile_documents
+    @a_few
     def test_whatever_a_script_says_stays_in_its_place(self, made: Document) -> None:
         tokens = self.tokens(made)
         head, *lines = self.rows(made) if made["scripts"] else [["script"]]

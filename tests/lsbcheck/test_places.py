@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsbcheck.report.places import lines_of_actions
@@ -91,6 +91,7 @@ def test_a_script_of_one_mebibyte_is_read_at_once() -> None:
 
 
 @given(st.text())
+@settings(deadline=None)
 def test_any_text_has_lines_that_are_there(text: str) -> None:
     found = lines_of_actions(text)
     count = len(text.split("\n"))

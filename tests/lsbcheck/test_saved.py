@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lsbcheck.__main__ import main
@@ -21,7 +21,7 @@ from lsbcheck.report.saved import SavedError, merge, read
 from lsbcheck.report.schema import fault, schema
 from lsbcheck.report.shape import Document
 from lsbcheck.sandbox.interface import SandboxUnavailable
-from tests.lsbcheck.reports import BROKEN, documents, judged, run, saved
+from tests.lsbcheck.reports import BROKEN, a_few, documents, judged, run, saved
 from tests.lsbcheck.test_main import Fake
 
 NONE = "no report of lsbcheck --format json"
@@ -71,7 +71,7 @@ class TestSchema:
     """The small reader of schemas against a whole one."""
 
     @given(documents())
-    @settings(max_examples=25)
+    @a_few
     def test_takes_what_is_written(self, made: Document) -> None:
         assert fault(json.loads(dumps(made))) is None
 
@@ -90,7 +90,7 @@ class TestSchema:
                 place[key] = odd
             assert (fault(made) is None) == JUDGE.is_valid(made), (way, fault(made))
 
-    @settings(max_examples=30)
+    @a_few
     @given(st.recursive(st.one_of(st.none(), st.booleans(), st.floats(), st.text()), st.lists))
     def test_agrees_on_anything(self, value: object) -> None:
         assert (fault(value) is None) == JUDGE.is_valid(value)
@@ -98,7 +98,7 @@ class TestSchema:
 
 class TestRead:
     @given(documents())
-    @settings(max_examples=10)
+    @a_few
     def test_gives_back_what_was_written(self, made: Document) -> None:
         assert read(saved("one.json", made)) == json.loads(dumps(made))
 
