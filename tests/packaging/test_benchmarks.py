@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from tests.bench import agents, lsbcheck, sfex
+from tests.bench import agents, containers, lsbcheck, sfex
 from tests.services import corpus
 
 
 def test_the_page_on_lsbcheck_measured_this_code() -> None:
     new = corpus.code_digest()
     assert lsbcheck.published_digest() == new, "on a quiet machine: sudo ./dev bench --write"
+
+
+def test_the_page_on_containers_measured_this_code() -> None:
+    new = containers.code_digest()
+    wanted = "on a quiet machine: sudo ./dev bench containers --write"
+    assert containers.published_digest() == new, wanted
 
 
 def test_the_page_on_agents_measured_this_code() -> None:
