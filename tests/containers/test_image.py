@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,3 +163,28 @@ def test_an_image_without_python_gets_our_own(engine: Engine) -> None:
             )
         assert ran.code == 127 or ran.stdout == ""
         assert made.notes == []
+
+
+def test_an_image_without_a_c_library_gets_our_own_too(engine: Engine, tmp_path: Path) -> None:
+    """As small as other distributions' images: busybox, linked statically, and nothing else."""
+    busybox = shutil.which("busybox")
+    assert busybox is not None
+    dynamic = subprocess.run(["ldd", busybox], capture_output=True, check=False).returncode == 0
+    assert not dynamic, "Debian's busybox-static is needed"
+    for folder in ("bin", "etc/init.d", "usr/sbin", "run", "tmp", "proc", "sys", "dev"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(busybox, tmp_path / "bin/busybox")
+    for name in ("sh", "sleep", "cat", "setsid", "rm", "env"):
+        (tmp_path / "bin" / name).symlink_to("busybox")
+    for path, (content, mode) in LAB.items():
+        place = Path(f"{tmp_path}{path}")
+        place.write_bytes(content)
+        place.chmod(mode)
+    image = images.of_folder(engine.client, tmp_path, f"ocfkit-busybox:{os.getpid()}")
+    words = ["--format", "json", *RULES, "lab"]
+    try:
+        said = lsbcheck(*engine.options, "--image", image, *words, environ=engine.environ)
+    finally:
+        engine.client.remove_image(image, force=True)
+    assert said.verdicts["lab"]["start-succeeds"] == "pass"
+    assert said.verdicts == lsbcheck("--root", str(tmp_path), *words).verdicts
