@@ -410,6 +410,11 @@ class TestDocuments:
         assert rules["start-failure-reported"]["standing"] == "known"
         assert rules["start-succeeds"]["gone"] is True
 
+    def test_of_a_container_name_its_image(self) -> None:
+        made = shown()
+        made["sandbox"]["image"] = "debian:<12>"
+        assert "Imagedebian:<12>" in "".join(Parsed(page(made)).text)
+
     def test_that_were_merged_name_the_run_and_its_options(self) -> None:
         made = shown()
         made["scripts"][0]["origin"] = "web1"

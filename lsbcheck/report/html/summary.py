@@ -57,6 +57,7 @@ def setting(document: Document) -> str:
         ("chosen", ", ".join(document["chosen_rules"] or ())),
         ("baseline", document.get("baseline", "")),
         ("sandbox", sandbox["backend"]),
+        ("image", sandbox.get("image") or ""),
         ("root", sandbox["root"]),
         ("prepare", sandbox["prepare"] or ""),
         ("version", document["lsbcheck"]),
