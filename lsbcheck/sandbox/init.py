@@ -18,6 +18,9 @@ from lsbcheck.sandbox.machine import Machine, send
 from ocfkit.linux import namespaces, seccomp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lsbcheck.sandbox.machine import Link
     from ocfkit.linux.cgroups import Tree
 
 KEPT_CAPABILITIES = frozenset(
@@ -33,7 +36,6 @@ _OOM_SCORE = "500"
 
 def main(control: int, plan: mounts.Plan, group: Tree, request: dict[str, list[str]]) -> NoReturn:
     """Become PID 1 of the namespace that the server has forked us into; never returns."""
-    code = 1
     try:
         namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
@@ -41,8 +43,17 @@ def main(control: int, plan: mounts.Plan, group: Tree, request: dict[str, list[s
         os.closerange(control + 1, 1 << 16)
         os.set_inheritable(control, False)  # noqa: FBT003 - descriptors sent over a socket come open
         link = socket.socket(fileno=control)
+        serve(link, lambda: _isolate(plan, group, request, link))
+    finally:
+        os._exit(1)
+
+
+def serve(link: Link, make: Callable[[], Machine]) -> NoReturn:
+    """Make the machine and serve the front until it has gone; tell it why, if there is none."""
+    code = 1
+    try:
         try:
-            machine = _isolate(plan, group, request, link)
+            machine = make()
         except OSError as refusal:
             send(link, {"unavailable": f"{refusal.strerror} ({refusal.filename or 'set-up'})"})
         except Exception as failure:  # noqa: BLE001 - nobody else could tell of it

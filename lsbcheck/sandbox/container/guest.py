@@ -18,7 +18,7 @@ import stat
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lsbcheck.sandbox import init, watch
-from lsbcheck.sandbox.machine import Machine, send
+from lsbcheck.sandbox.machine import Machine
 from ocfkit.linux import cgroups, namespaces, seccomp
 
 if TYPE_CHECKING:
@@ -42,19 +42,7 @@ def main(request: str) -> NoReturn:
     wanted: dict[str, list[str]] = json.loads(request)
     namespaces.prctl(namespaces.PR_SET_NAME, b"lsbcheck")
     link = _Streams(os.dup(0), os.dup(1))
-    code = 1
-    try:
-        try:
-            machine = _make_ready(link, wanted)
-        except OSError as refusal:
-            send(link, {"unavailable": f"{refusal.strerror} ({refusal.filename or 'set-up'})"})
-        except Exception as failure:  # noqa: BLE001 - nobody else could tell of it
-            send(link, {"unavailable": f"{type(failure).__name__}: {failure}"})
-        else:
-            machine.serve()
-            code = 0
-    finally:
-        os._exit(code)
+    init.serve(link, lambda: _make_ready(link, wanted))
 
 
 class _Streams:
