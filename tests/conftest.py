@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from tests.workers import PlainSideBySide
 
 HERE = Path(__file__).parent
 
@@ -24,14 +25,23 @@ TIER_OF = {
     "packaging": "plain",
     "services": "services",
     "test_lint.py": "plain",
+    "test_workers.py": "plain",
 }
 """The marker of each folder (or file) right below tests/: nobody can forget to set it."""
 
-LAST = ("containers", "cluster")
+TURNS = ("plain", "browser", "namespace", "services", "containers", "cluster")
+"""Plain tests come first: the workers that share them do nothing afterwards. Engines and nodes run
+on between their tests, and others look for what is left: they come last.
+"""
+
+COMPUTING = {"test_lint.py", "test_model.py", "test_model_itself.py", "test_simulation.py"}
+"""What keeps a processor busy comes first of all, and hardly anything that waits runs beside it."""
+
 NEEDS_ROOT = {"cluster", "containers", "namespace", "services"}
 CI = os.environ.get("CI") == "true"
 
-seconds_of: defaultdict[str, float] = defaultdict(float)
+times: dict[str, tuple[float, float]] = {}
+"""Tier → when the first of its tests began and the last one ended."""
 
 
 def tier_of(path: Path) -> str:
@@ -45,8 +55,27 @@ def tier_of(path: Path) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(tier_of(item.path))
-    # Last: engines and nodes run on between their tests, and others look for what is left.
-    items.sort(key=lambda item: LAST.index(tier) if (tier := tier_of(item.path)) in LAST else -1)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    return TURNS.index(tier_of(item.path)), item.path.name not in COMPUTING
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors: plain tests wait most of their time, and some must not be late."""
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> PlainSideBySide:
+    workers = len(config.option.tx)
+    return PlainSideBySide(workers, lambda test: tier_of(place_of(test)) == "plain")
+
+
+def place_of(nodeid: str) -> Path:
+    return HERE.parent / nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,11 +86,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    seconds_of[tier_of(item.path)] += report.duration
     if CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI may not: {report.longreprtext}"
@@ -77,6 +103,12 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    tier = tier_of(place_of(report.nodeid))
+    began, _ = times.get(tier, (report.start, report.stop))
+    times[tier] = (began, report.stop)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    times = ", ".join(f"{tier} {seconds:.0f} s" for tier, seconds in seconds_of.items())
-    terminalreporter.write_line(f"time by tier: {times or 'nothing ran'}")
+    told = ", ".join(f"{tier} {ended - began:.0f} s" for tier, (began, ended) in times.items())
+    terminalreporter.write_line(f"time by tier: {told or 'nothing ran'}")
