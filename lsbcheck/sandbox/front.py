@@ -179,13 +179,15 @@ class Front:
             raise SandboxLost(self._met) from value
 
     def _ask(self, verb: str, extra: float = 0.0, **arguments: object) -> Json:
-        message = json.dumps({"do": verb, **arguments}).encode() + b"\n"
-        try:
-            self._link.send(message, _ANSWER)
-        except OSError as failure:
-            raise SandboxLost(self._death()) from failure
+        self._send({"do": verb, **arguments})
         said = self._receive(_ANSWER + extra)
         return answers.answer(said)
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        try:
+            self._link.send(json.dumps(message).encode() + b"\n", _ANSWER)
+        except OSError as failure:
+            raise SandboxLost(self._death()) from failure
 
     def _receive(self, seconds: float) -> dict[str, Json]:
         until = time.monotonic() + seconds

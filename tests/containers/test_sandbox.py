@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Generator
+from dataclasses import replace
 
 import pytest
 
+from lsbcheck.sandbox.container.backend import ContainerBackend
 from lsbcheck.sandbox.interface import Backend, SandboxLost
 from tests.containers.engines import Engine
 from tests.namespace import test_sandbox as everywhere
@@ -114,3 +116,18 @@ class TestEnd:
             backend.create() as made,
         ):
             made.run(["sh", "-c", bomb], env={"PATH": "/bin"}, deadline=60)
+
+
+class TestRootOfAnImage:
+    """What a script may do to its root in a namespace sandbox, it may do in a container."""
+
+    def test_no_path_of_the_users_is_in_the_command_line_of_pid_1(
+        self, engine: Engine, small_image: str
+    ) -> None:
+        """`ps ax | grep /usr/sbin/labd` would take PID 1 for the daemon."""
+        wish = replace(engine.wish(small_image), copies=(("/usr/sbin/labd", b"", 0o755),))
+        with ContainerBackend(wish, engine.environ) as backend, backend.create() as made:
+            search = ["sh", "-c", 'read words </proc/1/cmdline; echo "$words"']
+            ran = made.run(search, env={"PATH": "/bin"}, deadline=60)
+        assert "/.lsbcheck/own" in ran.stdout
+        assert "labd" not in ran.stdout

@@ -6,7 +6,6 @@ What runs in a container, and what is seen of it, is the same as in a namespace 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -130,7 +129,7 @@ class ContainerBackend:
         client = self._engine.another_client()
         made: Json = client.create_container(
             self._image.name,
-            entrypoint=[*baggage.command(carried=self._image.carried), json.dumps(request)],
+            entrypoint=baggage.command(carried=self._image.carried),
             command=[],
             user="0",
             working_dir="/",
@@ -141,7 +140,7 @@ class ContainerBackend:
         )
         name: str = made["Id"]
         self._living.add(name)
-        sandbox = ContainerSandbox(client, name, self._limits(), self._living)
+        sandbox = ContainerSandbox(client, name, request, self._limits(), self._living)
         try:
             sandbox.start()
             self._require_open()  # `close` has not seen this one
@@ -217,10 +216,21 @@ class ContainerSandbox(Front):
 
     noun = "container"
 
-    def __init__(self, client: Client, name: str, limits: str, living: set[str]) -> None:
-        """Take over a client, and a container by the engine's name, which is among the `living`."""
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        request: Mapping[str, object],
+        limits: str,
+        living: set[str],
+    ) -> None:
+        """Take over a client, and a container by the engine's name, which is among the `living`.
+
+        `request` is what PID 1 reads first (see `guest.main`).
+        """
         self._client = client
         self._name = name
+        self._request = request
         self._limits = limits
         self._living = living
         self._stream = AttachedStream(client.attach_socket(name, params=_STREAMS))
@@ -233,6 +243,7 @@ class ContainerSandbox(Front):
 
     def wait_ready(self) -> list[str]:
         """Wait for PID 1's first word: its notes; raises SandboxUnavailable and SandboxLost."""
+        self._send(self._request)
         first = self._receive(_SET_UP)
         if "ready" not in first:
             raise SandboxUnavailable(

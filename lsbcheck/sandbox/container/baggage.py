@@ -30,7 +30,7 @@ _LOADER = f"{_LIBRARIES}/loader"
 _TOP = Path(__file__).resolve().parents[3]
 _START = (
     f"import sys; sys.path[:] = [*sys.path, {_CODE!r}]; "
-    "from lsbcheck.sandbox.container.guest import main; main(sys.argv[1])"
+    "from lsbcheck.sandbox.container.guest import main; main()"
 )
 _WHAT_IT_LOADS = f"""
 import sys
@@ -42,7 +42,6 @@ for name in ("ascii", "latin-1", "utf-8", "idna"):
 files = [getattr(each, "__file__", None) for each in list(sys.modules.values())]
 print(json.dumps(sorted(file for file in files if file)))
 """
-_OLDEST = (3, 11)
 _PATIENCE = 30.0
 _PT_INTERP = 3
 
@@ -54,16 +53,11 @@ class NoInterpreterError(Exception):
 
 
 def command(*, carried: bool) -> list[str]:
-    """The beginning of PID 1's command line; the request follows it."""
+    """PID 1's command line: a script that searches all of them finds nothing of its own in it."""
     if carried:
         loader = [_LOADER, "--library-path", _LIBRARIES, _PROGRAM]
         return [*loader, "-ISB", "-c", _START]
     return ["python3", "-ISB", "-c", _START]
-
-
-def probe() -> list[str]:
-    """A command that ends with 0 in an image whose own python3 will do."""
-    return ["python3", "-IS", "-c", f"import sys; sys.exit(sys.version_info < {_OLDEST})"]
 
 
 def pack(*, carried: bool) -> Archive:

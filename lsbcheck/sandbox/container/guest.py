@@ -33,16 +33,16 @@ _LOCKS = "/run/lock"
 Json = Any  # what json.loads returns: written by the backend that started us
 
 
-def main(request: str) -> NoReturn:
+def main() -> NoReturn:
     """Become PID 1 of the container that the backend has started us in; never returns.
 
-    `request` is JSON: `watch` as in `interface.Watch`, `capabilities` beyond the usual ones, and
-    `kept`, the files below /run and /tmp that the user has put there.
+    The first line that comes is JSON: `watch` as in `interface.Watch`, `capabilities` beyond the
+    usual ones, and `kept`, the files below /run and /tmp that the user has put there. It is no
+    argument: a script that looks for its daemon's path in every command line would find it there.
     """
-    wanted: dict[str, list[str]] = json.loads(request)
     namespaces.prctl(namespaces.PR_SET_NAME, b"lsbcheck")
     link = _Streams(os.dup(0), os.dup(1))
-    init.serve(link, lambda: _make_ready(link, wanted))
+    init.serve(link, lambda: _make_ready(link, _wanted(link)))
 
 
 class _Streams:
@@ -98,6 +98,17 @@ class GuestMachine(Machine):
         with contextlib.suppress(OSError):
             group.folders = cgroups.hierarchies()
         return {"oom_kills": group.oom_kills(), "refused_forks": group.refused_forks()}
+
+
+def _wanted(link: Link) -> dict[str, list[str]]:
+    line = b""
+    while not line.endswith(b"\n"):  # nothing more is sent before we are ready
+        chunk = link.recv(1 << 16)
+        if not chunk:
+            raise EOFError("the front has gone")
+        line += chunk
+    wanted: dict[str, list[str]] = json.loads(line)
+    return wanted
 
 
 def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
