@@ -342,7 +342,10 @@ class Machine:
             finally:
                 os.close(folder)
         for path in ("/run", "/tmp"):  # noqa: S108 - the sandbox's own
-            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                continue  # where it is no mount, a script may have removed it
             try:
                 _walk(folder, path, changed)
             finally:
@@ -474,7 +477,10 @@ def _walk(folder: int, prefix: str, changed: set[str]) -> None:
         place = prefix + path.removeprefix(".")
         links: list[str] = []
         for name in tuple(folders):
-            one = os.stat(name, dir_fd=here, follow_symlinks=False)
+            try:
+                one = os.stat(name, dir_fd=here, follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # gone while we looked
             if stat.S_ISLNK(one.st_mode):
                 links.append(name)
             elif one.st_dev != device:  # another mount: a layer of its own

@@ -121,6 +121,55 @@ class TestEnd:
 class TestRootOfAnImage:
     """What a script may do to its root in a namespace sandbox, it may do in a container."""
 
+    @pytest.mark.parametrize("path", ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"])
+    def test_a_file_that_engines_mount_can_be_replaced(self, isolating: Backend, path: str) -> None:
+        program = f"import os; open('/etc/new', 'w').write('x'); os.rename('/etc/new', {path!r})"
+        with isolating.create() as made:
+            ran = made.run(["/usr/bin/python3", "-IS", "-c", program], env={}, deadline=60)
+            assert (ran.code, ran.stderr) == (0, "")
+            assert made.read_file(path) == b"x"
+            assert made.changed_files() == [path]
+
+    def test_names_of_the_loopback_are_known_where_the_image_has_none(
+        self, isolating: Backend
+    ) -> None:
+        with isolating.create() as made:
+            assert b"127.0.0.1\tlocalhost" in made.read_file("/etc/hosts")
+
+    def test_shared_memory_is_as_large_as_a_database_wants_it(self, isolating: Backend) -> None:
+        program = "open('/dev/shm/pool', 'wb').write(bytes(100 << 20))"
+        with isolating.create() as made:
+            ran = made.run(["/usr/bin/python3", "-IS", "-c", program], env={}, deadline=60)
+            assert (ran.code, ran.stderr) == (0, "")
+
+    def test_shared_memory_that_is_full_proves_nothing(self, isolating: Backend) -> None:
+        program = (
+            "import os; file = open('/dev/shm/pool', 'wb'); place = os.statvfs('/dev/shm'); "
+            "os.posix_fallocate(file.fileno(), 0, place.f_bavail * place.f_frsize)"
+        )
+        with pytest.raises(SandboxLost, match="its disk was full"), isolating.create() as made:
+            made.run(["/usr/bin/python3", "-IS", "-c", program], env={}, deadline=60)
+
+    def test_a_script_that_removes_the_folder_for_temporary_files_is_looked_at(
+        self, isolating: Backend
+    ) -> None:
+        with isolating.create() as made:
+            program = "import shutil; shutil.rmtree('/tmp'); open('/run/lab.pid', 'w')"
+            made.run(["/usr/bin/python3", "-IS", "-c", program], env={}, deadline=60)
+            assert made.changed_files() == ["/run/lab.pid"]
+
+    def test_folders_that_come_and_go_do_not_disturb_the_look(self, isolating: Backend) -> None:
+        program = """if True:
+            import os
+            while True:
+                for number in range(50): os.mkdir(f"/var/tmp/{number}")
+                for number in range(50): os.rmdir(f"/var/tmp/{number}")
+            """
+        with isolating.create() as made:
+            made.spawn(["/usr/bin/python3", "-IS", "-c", program])
+            for _ in range(20):
+                made.changed_files()
+
     def test_no_path_of_the_users_is_in_the_command_line_of_pid_1(
         self, engine: Engine, small_image: str
     ) -> None:

@@ -29,6 +29,7 @@ _SET_UP = 60.0
 _PROCESSES = 512
 _SHARE = 8
 """One sandbox may use one part in so many of the memory of the engine's machine."""
+_LEAST_SHARED_MEMORY = 1 << 20
 _CPU_SHARES = 256  # a quarter of what any other container gets
 _STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 _SAME_MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -162,6 +163,7 @@ class ContainerBackend:
             # SYS_ADMIN is PID 1's alone, which gives it up before it runs anything
             cap_add=sorted({*KEPT_CAPABILITIES, *self._wish.capabilities, "SYS_ADMIN"}),
             network_mode="none",
+            shm_size=max(_LEAST_SHARED_MEMORY, self._memory // 2),  # an engine's own is 64 MiB
             log_config={"Type": "none"},  # what PID 1 says is for us, and not for a file
             ulimits=ulimits.ours(),
             **({"runtime": self._wish.runtime} if self._wish.runtime else {}),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PRIVATE = ("/run", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - the container's own
 _RUN_ONLY_HOST = ("/run/systemd", "/run/udev")
 _LOCKS = "/run/lock"
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the container's own
+_MOUNTED_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 
 Json = Any  # what json.loads returns: written by the backend that started us
 
@@ -92,6 +94,10 @@ class GuestMachine(Machine):
         """Files of this root that are newer than our own beginning, and the private folders."""
         return sorted({*super().do_changed_files(), *_changed_since(self.since)} - self.fixed)
 
+    def _disk_is_full(self) -> bool:
+        shared = os.statvfs(_SHARED_MEMORY)
+        return super()._disk_is_full() or shared.f_bavail == 0
+
     def do_met(self) -> Json:
         """What our control group has counted against its limits."""
         group = cgroups.Tree([], "")
@@ -114,12 +120,13 @@ def _wanted(link: Link) -> dict[str, list[str]]:
 def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
     notes: list[str] = []
     _own_network()
+    _own_files(notes)
     for folder in _PRIVATE:
         _empty(folder, frozenset(wanted["kept"]))
     for folder in _RUN_ONLY_HOST:
         shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(_LOCKS, exist_ok=True)
     for folder in (_LOCKS, "/tmp"):  # noqa: S108 - the container's own
+        os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o1777)  # noqa: S103 - as everywhere
     with contextlib.suppress(OSError):  # where the engine gives one, it is a terminal
         os.symlink("null", "/dev/console")
@@ -143,6 +150,27 @@ def _own_network() -> None:
     """A loopback like that of every other backend: docker's `none` network has no ::1."""
     namespaces.unshare(namespaces.CLONE_NEWNET)
     namespaces.bring_loopback_up()
+
+
+def _own_files(notes: list[str]) -> None:
+    """Take away the files that engines mount, which a script could not replace by a rename.
+
+    What is below is the image's own. Where it has none (images from a registry), an engine has made
+    an empty one, which gets the content of what was mounted.
+    """
+    for path in _MOUNTED_FILES:
+        if not os.path.ismount(path):
+            continue
+        with open(path, "rb") as mounted:
+            content = mounted.read()
+        try:
+            namespaces.umount2(path, namespaces.MNT_DETACH)
+        except OSError as refusal:
+            notes.append(f"{path} cannot be replaced: {refusal.strerror}")
+            continue
+        if not os.stat(path).st_size:
+            with open(path, "wb") as own:
+                own.write(content)
 
 
 def _empty(folder: str, kept: frozenset[str]) -> None:
@@ -176,7 +204,10 @@ def _changed_since(when: int) -> Iterator[str]:
     here = os.lstat("/").st_dev
     for path, folders, files in os.walk("/"):
         for name in list(folders):
-            one = os.lstat(os.path.join(path, name))
+            try:
+                one = os.lstat(os.path.join(path, name))
+            except OSError:  # gone while we looked
+                continue
             if one.st_dev != here or stat.S_ISLNK(one.st_mode):
                 folders.remove(name)
             if stat.S_ISLNK(one.st_mode):
