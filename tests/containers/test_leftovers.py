@@ -8,7 +8,9 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -17,8 +19,11 @@ from docker.errors import DockerException
 
 from lsbcheck.sandbox.container import leftovers
 from lsbcheck.sandbox.container.leftovers import LABEL
+from lsbcheck.sandbox.container.passage import Passage
+from lsbcheck.sandbox.interface import SandboxUnavailable
+from ocfkit.linux import process
 from tests.containers import images, own_engine
-from tests.containers.command import LAB, PATIENCE, Said, lsbcheck, started
+from tests.containers.command import LAB, PATIENCE, REPOSITORY, Said, lsbcheck, started
 
 SEED = 6
 ROUNDS = 18
@@ -124,6 +129,43 @@ def _how_it_ended(code: int, out: str, err: str, where: str) -> str:
         return "no sandbox"
     disturbed = any(rule["verdict"] in NO_VERDICT for rule in rules)
     return "no verdict on a rule" if disturbed else "undisturbed"
+
+
+def test_what_leads_to_an_engine_ends_with_who_made_it(tmp_path: Path) -> None:
+    """`podman system service` and ssh, after kill -9; their folder goes with the next run."""
+    make = f"""if True:
+        import signal
+        from lsbcheck.sandbox.container.passage import Passage
+        from lsbcheck.sandbox.interface import SandboxUnavailable
+        script = "echo $$ >{tmp_path}/pid; touch $0; exec sleep 600"
+        made = Passage(lambda socket: ["sh", "-c", script, socket], SandboxUnavailable("", ""))
+        print(made.where, flush=True)
+        signal.pause()
+        """
+    with subprocess.Popen(
+        [sys.executable, "-c", make], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    ) as maker:
+        assert maker.stdout is not None
+        folder = Path(maker.stdout.readline().strip().removeprefix("unix://")).parent
+        assert folder.is_dir()
+        maker.kill()
+    helper = int((tmp_path / "pid").read_text())
+    until = time.monotonic() + PATIENCE
+    while _runs(helper):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    Passage(lambda socket: ["sh", "-c", "touch $0; exec sleep 600", socket], NO_WAY).close()
+    assert not folder.exists()
+
+
+NO_WAY = SandboxUnavailable("there is no way", "make one")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return not process.stat(pid).ended
+    except OSError:
+        return False
 
 
 class TestWhose:

@@ -213,6 +213,41 @@ class TestRemoteEngine:
         assert "the engine has no image no-such-image" in err
 
 
+class TestEngineBySsh:
+    """The command ssh is the test's own; by hand it was tried with a real sshd."""
+
+    def test_is_spoken_to_through_a_forwarded_socket(self, docker: Engine, tmp_path: Path) -> None:
+        assert docker.kind == "docker"
+        forward = f'echo "$*" >{tmp_path}/words; ln -s "${{3#*:}}" "${{3%%:*}}"; exec sleep 600'
+        err = refused(environ=_with_ssh(tmp_path, forward, "ssh://root@far:2222"))
+        assert "the engine has no image no-such-image" in err
+        words = (tmp_path / "words").read_text().strip()
+        assert words.endswith("-p 2222 -l root -- far")
+
+    def test_that_lets_nobody_in_is_quoted(self, tmp_path: Path) -> None:
+        deny = "echo 'root@far: Permission denied (publickey).' >&2; exit 255"
+        err = refused(environ=_with_ssh(tmp_path, deny, "ssh://root@far"))
+        assert "ssh found no way to far: root@far: Permission denied (publickey)." in err
+        assert "without a password" in err
+
+    def test_without_a_socket_there_is_told_so(self, tmp_path: Path) -> None:
+        hang_up = """exec python3 -c 'import socket, sys
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+listening.listen()
+while True: listening.accept()[0].close()' "${3%%:*}" """
+        err = refused(environ=_with_ssh(tmp_path, hang_up, "ssh://root@far/run/no.sock"))
+        assert "no engine answers at ssh://root@far/run/no.sock" in err
+        assert "let speak to its socket" in err
+
+
+def _with_ssh(folder: Path, script: str, url: str) -> dict[str, str]:
+    """An environment with that command as ssh, and an engine to be reached by it."""
+    (folder / "ssh").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "ssh").chmod(0o755)
+    return {"DOCKER_HOST": url, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
 @contextmanager
 def _forwarded(path: str) -> Generator[int]:
     """A port of the loopback that leads to a unix socket."""

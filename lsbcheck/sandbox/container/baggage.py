@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import io
 import json
+import marshal
 import os
-import py_compile
 import struct
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterable, Mapping
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 OWN = "/.lsbcheck/own"
@@ -44,6 +44,7 @@ print(json.dumps(sorted(file for file in files if file)))
 """
 _PATIENCE = 30.0
 _PT_INTERP = 3
+_UNCHECKED_HASH = 1  # PEP 552: the source is not looked for
 
 Archive = bytes
 
@@ -68,8 +69,7 @@ def pack(*, carried: bool) -> Archive:
     if not carried:
         return tar({name: (_content(path), 0o644) for name, path in files.items()})
     files |= _interpreter([path for path in loaded if path not in ours])
-    with tempfile.TemporaryDirectory(prefix="lsbcheck-") as scratch:
-        return tar(dict(_compiled(name, path, scratch) for name, path in files.items()))
+    return tar(dict(_compiled(name, path) for name, path in files.items()))
 
 
 def tar(files: Mapping[str, tuple[bytes, int]]) -> Archive:
@@ -83,14 +83,14 @@ def tar(files: Mapping[str, tuple[bytes, int]]) -> Archive:
     return made.getvalue()
 
 
-def _compiled(name: str, path: str, scratch: str) -> tuple[str, tuple[bytes, int]]:
+def _compiled(name: str, path: str) -> tuple[str, tuple[bytes, int]]:
     """A module as byte code without its source: compiling a hundred takes a second each time."""
     if not name.endswith(".py"):
         return name, (_content(path), 0o755)
-    made = f"{scratch}/code.pyc"
-    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    py_compile.compile(path, made, dfile=name, doraise=True, invalidation_mode=unchecked)
-    return f"{name}c", (_content(made), 0o644)
+    source = _content(path)
+    code = compile(source, name, "exec", dont_inherit=True)
+    head = MAGIC_NUMBER + struct.pack("<I", _UNCHECKED_HASH) + source_hash(source)
+    return f"{name}c", (head + marshal.dumps(code), 0o644)
 
 
 def _loaded() -> list[str]:

@@ -6,15 +6,12 @@ import contextlib
 import errno
 import os
 import shutil
-import signal
 import ssl
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from lsbcheck.sandbox.container.passage import Passage, by_ssh
 from lsbcheck.sandbox.interface import SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -24,7 +21,6 @@ Client = Any
 """docker.APIClient, whose answers are JSON as it came and whose types say little more."""
 _ANSWERS_WITHIN = 120
 """Seconds: an engine is slow when its disk is, and pulls and commits are long."""
-_STARTS_WITHIN = 20.0
 _DOCKER_SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -36,17 +32,17 @@ class Engine:
         kind: Kind,
         where: str,
         options: Mapping[str, object],
-        service: _PodmanService | None = None,
+        passage: Passage | None = None,
     ) -> None:
         """Speak to it; raises SandboxUnavailable.
 
-        `where` is its address, for a sentence; `options` are those of the SDK's client; `service`
-        is a podman that was started for us alone.
+        `where` is its address, for a sentence; `options` are those of the SDK's client; `passage`
+        is what leads there, if that was made for us alone.
         """
         self.kind = kind
         self.where = where
         self._options = options
-        self._service = service
+        self._passage = passage
         self.client = _client(where, {**options, "version": "auto"})
 
     def another_client(self) -> Client:
@@ -59,8 +55,8 @@ class Engine:
     def close(self) -> None:
         """Let go of it."""
         self.client.close()
-        if self._service is not None:
-            self._service.close()
+        if self._passage is not None:
+            self._passage.close()
 
 
 def connect(kind: Kind, environ: Mapping[str, str], runtime: str | None = None) -> Engine:
@@ -97,8 +93,7 @@ def _docker_engine(environ: Mapping[str, str]) -> Engine:
         tls = context.TLSConfig
         if tls is not None and (tls.cert or tls.ca_cert):  # the SDK makes one of nothing, too
             options["tls"] = tls
-    where = str(options.get("base_url", _DOCKER_SOCKET))
-    return Engine("docker", where, options)
+    return _engine("docker", str(options.get("base_url", _DOCKER_SOCKET)), options)
 
 
 def _no_context(why: str) -> SandboxUnavailable:
@@ -111,18 +106,27 @@ def _podman_engine(environ: Mapping[str, str], runtime: str | None) -> Engine:
     """`CONTAINER_HOST`, else the user's or the system's socket, else a service of our own."""
     named = environ.get("CONTAINER_HOST")
     if named:
-        return Engine("podman", named, {"base_url": named})
+        return _engine("podman", named, {"base_url": named})
     for path in _podman_sockets(environ):
         if os.path.exists(path):
             where = f"unix://{path}"
             with contextlib.suppress(SandboxUnavailable):  # its socket may outlive a service
                 return Engine("podman", where, {"base_url": where})
-    service = _PodmanService(runtime)
+    service = _podman_service(runtime)
+    return _behind(service, "podman", service.where)
+
+
+def _engine(kind: Kind, where: str, options: Mapping[str, object]) -> Engine:
+    if where.startswith("ssh://"):
+        return _behind(by_ssh(kind, where), kind, where)
+    return Engine(kind, where, options)
+
+
+def _behind(passage: Passage, kind: Kind, where: str) -> Engine:
     try:
-        where = service.wait_ready()
-        return Engine("podman", where, {"base_url": where}, service)
+        return Engine(kind, where, {"base_url": passage.where}, passage)
     except BaseException:
-        service.close()
+        passage.close()
         raise
 
 
@@ -133,59 +137,18 @@ def _podman_sockets(environ: Mapping[str, str]) -> Iterator[str]:
         yield f"{environ['XDG_RUNTIME_DIR']}/podman/podman.sock"
 
 
-class _PodmanService:
-    """`podman system service`, for as long as we run."""
-
-    def __init__(self, runtime: str | None) -> None:
-        program = shutil.which("podman")
-        if program is None:
-            raise SandboxUnavailable(
-                "podman is not installed, and no socket of it answers",
-                "apt-get install podman, or say where it answers: CONTAINER_HOST",
-            )
-        self._folder = tempfile.mkdtemp(prefix="lsbcheck-podman-")
-        self._where = f"unix://{self._folder}/socket"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._process = subprocess.Popen(
-            [
-                program,
-                *(("--runtime", runtime) if runtime else ()),
-                "system",
-                "service",
-                "--time=0",
-                self._where,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-
-    def wait_ready(self) -> str:
-        """Its address, once its socket is there; raises SandboxUnavailable."""
-        until = time.monotonic() + _STARTS_WITHIN
-        while time.monotonic() < until and self._process.poll() is None:
-            if os.path.exists(self._where.removeprefix("unix://")):
-                return self._where
-            time.sleep(0.05)
-        self._log.seek(0)
-        said = self._log.read().decode(errors="replace").strip().splitlines()
+def _podman_service(runtime: str | None) -> Passage:
+    program = shutil.which("podman")
+    if program is None:
         raise SandboxUnavailable(
-            f"podman system service did not start: {said[-1] if said else 'it said nothing'}",
-            "podman info may show more",
+            "podman is not installed, and no socket of it answers",
+            "apt-get install podman, or say where it answers: CONTAINER_HOST",
         )
-
-    def close(self) -> None:
-        """End it; containers are none of its children."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGTERM)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._log.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+    chosen = ("--runtime", runtime) if runtime else ()
+    return Passage(
+        lambda socket: [program, *chosen, "system", "service", "--time=0", f"unix://{socket}"],
+        SandboxUnavailable("podman system service did not start", "podman info may show more"),
+    )
 
 
 def _client(where: str, options: Mapping[str, object]) -> Client:
@@ -194,10 +157,9 @@ def _client(where: str, options: Mapping[str, object]) -> Client:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
-    ssh = where.startswith("ssh://")
     try:
         client: Client = APIClient
-        return client(timeout=_ANSWERS_WITHIN, use_ssh_client=ssh, **options)
+        return client(timeout=_ANSWERS_WITHIN, **options)
     except (DockerException, RequestException, OSError, ValueError) as error:
         raise _unanswered(where, error) from error
 
@@ -215,6 +177,11 @@ def _unanswered(where: str, error: BaseException) -> SandboxUnavailable:
             f"no engine answers at {where}",
             "start it, or say where one answers: DOCKER_HOST or docker context use (for podman "
             "CONTAINER_HOST)",
+        )
+    if where.startswith("ssh://"):
+        return SandboxUnavailable(
+            f"no engine answers at {where}: {error}",
+            "the user there must be let speak to its socket, which may be named: ssh://HOST/SOCKET",
         )
     return SandboxUnavailable(
         f"the engine at {where} cannot be used: {error}",
