@@ -45,6 +45,7 @@ class Passage:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            cwd=self._folder,  # where podman's conmon leaves a file `oom`
             start_new_session=True,  # Ctrl-C is ours to understand
             preexec_fn=_end_with_our_parent,  # noqa: PLW1509 - no thread of ours runs yet
         )
