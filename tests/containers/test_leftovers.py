@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker import APIClient
 from docker.errors import DockerException
 
 from lsbcheck.sandbox.container import leftovers
@@ -24,6 +26,7 @@ from lsbcheck.sandbox.interface import SandboxUnavailable
 from ocfkit.linux import process
 from tests.containers import images, own_engine
 from tests.containers.command import LAB, PATIENCE, REPOSITORY, Said, lsbcheck, started
+from tests.containers.engines import Engine
 
 SEED = 6
 ROUNDS = 18
@@ -129,6 +132,34 @@ def _how_it_ended(code: int, out: str, err: str, where: str) -> str:
         return "no sandbox"
     disturbed = any(rule["verdict"] in NO_VERDICT for rule in rules)
     return "no verdict on a rule" if disturbed else "undisturbed"
+
+
+def test_an_interrupt_while_the_engine_makes_our_image_leaves_nothing(
+    docker: Engine, small_root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sdk: Any = APIClient
+    slow = sdk.commit
+
+    def interrupted(*words: Any, **options: Any) -> Any:  # noqa: ANN401
+        raise_in_main = (threading.main_thread().ident, signal.SIGUSR1)
+        threading.Timer(0.01, signal.pthread_kill, raise_in_main).start()
+        return slow(*words, **options)
+
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    name = f"ocfkit-interrupted:{images.digest_of(small_root)}"
+    image = images.of_folder(docker.client, Path(small_root), name)
+    try:
+        with images.with_files(docker.client, image, LAB) as lab:
+            monkeypatch.setattr(APIClient, "commit", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                docker.backend(lab)
+            monkeypatch.undo()
+            until = time.monotonic() + 2  # the engine brings to its end what it has begun
+            while time.monotonic() < until:
+                assert docker.left(os.getpid()) == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        docker.client.remove_image(image, force=True)
 
 
 def test_what_leads_to_an_engine_ends_with_who_made_it(tmp_path: Path) -> None:

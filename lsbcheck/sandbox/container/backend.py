@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import threading
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from lsbcheck.script import Script
 
 _SET_UP = 60.0
+_STARTS_WITHIN = 30.0
 _PROCESSES = 512
 _SHARE = 8
 """One sandbox may use one part in so many of the memory of the engine's machine."""
@@ -49,13 +52,15 @@ class ContainerBackend:
         """
         self.notes: list[str] = []
         self._wish = wish
-        self._mark = leftovers.mark()
+        self._run = secrets.token_hex(8)
+        self._labels = {leftovers.LABEL: leftovers.mark(), leftovers.RUN: self._run}
         self._image: image.Derived | None = None
         self._limited = True
         self._closed = False
+        self._starting = 0
+        self._changed = threading.Condition()
         self._can = False
         """Whether a sandbox has come to be."""
-        self._living: set[str] = set()
         self._engine = connect(wish.engine, environ, wish.runtime)
         try:
             with self._refusals_told():
@@ -73,7 +78,7 @@ class ContainerBackend:
         self._memory = int(about["MemTotal"]) // _SHARE
         kind: str = client.version().get("Arch", "")
         alike = _SAME_MACHINE.get(kind, kind) == os.uname().machine
-        self._image = image.derive(self._engine, self._wish, self._mark, alike=alike)
+        self._image = image.derive(self._engine, self._wish, self._labels, alike=alike)
         self.notes += [self._image.note] if self._image.note else []
 
     def find(self, words: Iterable[str]) -> dict[str, Script | str]:
@@ -107,12 +112,14 @@ class ContainerBackend:
         from docker.errors import APIError
 
         try:
-            return self._start(watch, limited=self._limited)
+            with self._waited_for():
+                return self._start(watch, limited=self._limited)
         except APIError as refusal:
             if not self._limited:
                 raise
             try:
-                sandbox = self._start(watch, limited=False)
+                with self._waited_for():
+                    sandbox = self._start(watch, limited=False)
             except APIError:
                 raise refusal from None  # it was not for the limits
             self._limited = False
@@ -136,12 +143,11 @@ class ContainerBackend:
             working_dir="/",
             stdin_open=True,
             healthcheck={"test": ["NONE"]},
-            labels={leftovers.LABEL: self._mark},
+            labels=self._labels,
             host_config=self._host_config(client, limited=limited),
         )
         name: str = made["Id"]
-        self._living.add(name)
-        sandbox = ContainerSandbox(client, name, request, self._limits(), self._living)
+        sandbox = ContainerSandbox(client, name, request, self._limits())
         try:
             sandbox.start()
             self._require_open()  # `close` has not seen this one
@@ -149,6 +155,19 @@ class ContainerBackend:
             sandbox.remove()
             raise
         return sandbox
+
+    @contextlib.contextmanager
+    def _waited_for(self) -> Generator[None]:
+        """`close` waits for what goes on in here: an image that is in use leaves a nameless one."""
+        with self._changed:
+            self._require_open()
+            self._starting += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._starting -= 1
+                self._changed.notify_all()
 
     def _require_open(self) -> None:
         if self._closed:
@@ -194,14 +213,13 @@ class ContainerBackend:
 
     def close(self) -> None:
         """Destroy every sandbox that is left, the image, and the connection."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.wait_for(lambda: not self._starting, _STARTS_WITHIN)
         with _engine_may_be_gone():
-            for name in list(self._living):
-                leftovers.remove_container(self._engine.client, name)
-            if self._image is not None:
-                leftovers.remove_image(self._engine.client, self._image.name)
+            leftovers.remove_run(self._engine.client, self._run)
         self._engine.close()
 
     def __enter__(self) -> Self:
@@ -219,14 +237,9 @@ class ContainerSandbox(Front):
     noun = "container"
 
     def __init__(
-        self,
-        client: Client,
-        name: str,
-        request: Mapping[str, object],
-        limits: str,
-        living: set[str],
+        self, client: Client, name: str, request: Mapping[str, object], limits: str
     ) -> None:
-        """Take over a client, and a container by the engine's name, which is among the `living`.
+        """Take over a client, and a container by the engine's name.
 
         `request` is what PID 1 reads first (see `guest.main`).
         """
@@ -234,7 +247,6 @@ class ContainerSandbox(Front):
         self._name = name
         self._request = request
         self._limits = limits
-        self._living = living
         self._stream = AttachedStream(client.attach_socket(name, params=_STREAMS))
         self._open = True
         super().__init__(self._stream)
@@ -275,7 +287,6 @@ class ContainerSandbox(Front):
         self._open = False
         with _engine_may_be_gone():
             leftovers.remove_container(self._client, self._name)
-            self._living.discard(self._name)
         self._link.close()
         self._client.close()
 

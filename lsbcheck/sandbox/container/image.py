@@ -9,7 +9,8 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,24 +39,26 @@ class Derived:
     """Why it is not ours."""
 
 
-def derive(engine: Engine, wish: Wish, mark: str, *, alike: bool) -> Derived:
+def derive(engine: Engine, wish: Wish, labels: Mapping[str, str], *, alike: bool) -> Derived:
     """Make it; raises SandboxUnavailable, and what the SDK raises.
 
-    `mark` says whose it is (`leftovers`); `alike`: the engine's machine is of our own kind.
+    `labels` say whose it is (`leftovers`); `alike`: the engine's machine is of our own kind.
     """
     _fetch(engine, wish.image)
     client = engine.client
     installs = bool(wish.packages)
-    made: Json = client.create_container(
-        wish.image,
-        entrypoint=packages.command(wish.packages) if installs else ["/"],
-        command=[],
-        user="0",
-        working_dir="/",
-        labels={leftovers.LABEL: mark},
-        host_config=client.create_host_config(
-            network_mode="bridge" if installs else "none", ulimits=ulimits.ours()
-        ),
+    made: Json = _heard_out(
+        lambda: client.create_container(
+            wish.image,
+            entrypoint=packages.command(wish.packages) if installs else ["/"],
+            command=[],
+            user="0",
+            working_dir="/",
+            labels=dict(labels),
+            host_config=client.create_host_config(
+                network_mode="bridge" if installs else "none", ulimits=ulimits.ours()
+            ),
+        )
     )
     name: str = made["Id"]
     with _removed_at_the_end(client, name):
@@ -67,9 +70,18 @@ def derive(engine: Engine, wish: Wish, mark: str, *, alike: bool) -> Derived:
             files = {path: (content, mode) for path, content, mode in wish.copies}
             client.put_archive(name, "/", baggage.tar(files))
         tag = secrets.token_hex(6)
-        label = f"LABEL {leftovers.LABEL}={json.dumps(mark)}"
-        client.commit(name, repository=_REPOSITORY, tag=tag, changes=[label])
+        changes = [f"LABEL {each}={json.dumps(value)}" for each, value in labels.items()]
+        _heard_out(lambda: client.commit(name, repository=_REPOSITORY, tag=tag, changes=changes))
     return Derived(f"{_REPOSITORY}:{tag}", carried, note)
+
+
+def _heard_out(call: Callable[[], Json]) -> Json:
+    """Call the engine and hear its answer, even when a signal asks us to end meanwhile.
+
+    It would go on by itself, and what it then makes nobody would remove.
+    """
+    with ThreadPoolExecutor(1) as pool:  # its end waits for the call
+        return pool.submit(call).result()
 
 
 def words_of(error: Exception) -> str:

@@ -15,6 +15,8 @@ from lsbcheck.sandbox.container.engine import Client
 from ocfkit.linux import process
 
 LABEL = "lsbcheck.owner"
+RUN = "lsbcheck.run"
+"""The label that tells one run of a process from its others."""
 _REMOVAL = 15.0
 _LOOK = 0.02
 _MACHINE_ID = "/etc/machine-id"
@@ -45,6 +47,20 @@ def sweep(client: Client) -> list[str]:
         for one in images
         if is_left_behind(one["Labels"][LABEL]) and remove_image(client, one["Id"])
     ]
+
+
+def remove_run(client: Client, run: str) -> None:
+    """Remove what one run has made, also such as it has heard no answer about: it was interrupted.
+
+    Raises docker.errors.DockerException when the engine does not even list them.
+    """
+    ours = {"label": f"{RUN}={run}"}
+    containers: list[Json] = client.containers(all=True, filters=ours)
+    for one in containers:
+        remove_container(client, one["Id"])
+    images: list[Json] = client.images(filters=ours)
+    for one in images:
+        remove_image(client, one["Id"])
 
 
 def is_left_behind(owner: str) -> bool:
