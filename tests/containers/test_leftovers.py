@@ -215,6 +215,21 @@ class TestWhose:
         child.wait()
         assert leftovers.is_left_behind(its)
 
+    def test_that_of_this_machine_before_it_was_started_again_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(leftovers, "_namespace", lambda: "4026531836")
+        machine, _, *rest = leftovers.mark().split(" ")
+        assert leftovers.is_left_behind(" ".join([machine, "other-boot", *rest]))
+
+    def test_that_of_a_container_elsewhere_with_our_machine_id_is_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """CI jobs of one image, on many hosts and with one engine, share the image's machine id."""
+        monkeypatch.setattr(leftovers, "_namespace", lambda: "4026533000")
+        machine, _, *rest = leftovers.mark().split(" ")
+        assert not leftovers.is_left_behind(" ".join([machine, "other-boot", *rest]))
+
     def test_a_number_that_was_given_again_is_another_process(self) -> None:
         *first, start = leftovers.mark().split(" ")
         assert leftovers.is_left_behind(" ".join([*first, str(int(start) - 1)]))

@@ -20,6 +20,7 @@ RUN = "lsbcheck.run"
 _REMOVAL = 15.0
 _LOOK = 0.02
 _MACHINE_ID = "/etc/machine-id"
+_FIRST = "4026531836"  # PROC_PID_INIT_INO, <linux/proc_ns.h>: of the machine, and no container
 
 Json = Any  # the SDK's answers are JSON as it came
 
@@ -71,7 +72,8 @@ def is_left_behind(owner: str) -> bool:
     except ValueError:
         return False  # not one of ours
     if boot != process.boot():
-        return bool(machine) and machine == _machine()
+        # what one container image is the root of shares a machine id, and an engine, and no boot
+        return bool(machine) and machine == _machine() and namespace == _namespace() == _FIRST
     if namespace != _namespace():
         return False  # in a container of its own: nobody out here can see whether it lives
     try:
