@@ -86,6 +86,49 @@ def test_what_answers_and_is_no_engine_is_told(tmp_path: Path) -> None:
         assert f"the engine at {where} cannot be used" in refused(environ={"DOCKER_HOST": where})
 
 
+def test_an_engine_that_is_silent_while_it_pulls_is_given_up(
+    docker: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK itself would wait for ever."""
+    assert docker.kind == "docker"
+    monkeypatch.setattr("lsbcheck.sandbox.container.engine._ANSWERS_WITHIN", 2)
+    silent = f"{tmp_path}/silent.sock"
+    with _in_front_of("/var/run/docker.sock", silent, b"POST /v1.41/images/create"):
+        wish = docker.wish("no-such-image")
+        with pytest.raises(SandboxUnavailable, match="stopped answering"):
+            backend.ContainerBackend(wish, {"DOCKER_HOST": f"unix://{silent}"})
+
+
+@contextmanager
+def _in_front_of(engine: str, path: str, unanswered: bytes) -> Generator[None]:
+    """A socket that leads to an engine's, but for requests that begin like this."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as there:
+                there.connect(engine)
+                back = threading.Thread(target=_pour, args=(there, self.request))
+                back.start()
+                with contextlib.suppress(OSError):
+                    while chunk := self.request.recv(1 << 16):
+                        if not chunk.startswith(unanswered):
+                            there.sendall(chunk)
+                    there.shutdown(socket.SHUT_WR)
+                back.join()
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+
+    with Server(path, Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @contextmanager
 def _engine_that_says(path: str, answer: bytes) -> Generator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):

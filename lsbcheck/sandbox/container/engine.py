@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -158,10 +158,22 @@ def _client(where: str, options: Mapping[str, object]) -> Client:
     from requests.exceptions import RequestException
 
     try:
-        client: Client = APIClient
-        return client(timeout=_ANSWERS_WITHIN, **options)
+        sdk: Client = APIClient
+        made: Client = sdk(timeout=_ANSWERS_WITHIN, **options)
     except (DockerException, RequestException, OSError, ValueError) as error:
         raise _unanswered(where, error) from error
+    made.send = _with_a_deadline(made.send)
+    return made
+
+
+def _with_a_deadline(send: Callable[..., Any]) -> Callable[..., Any]:
+    """The SDK would wait for ever for a pull; so long a silence is the end of it."""
+
+    def sent(request: object, **settings: object) -> Any:  # noqa: ANN401 - see requests
+        timeout = settings.pop("timeout", None) or _ANSWERS_WITHIN
+        return send(request, timeout=timeout, **settings)
+
+    return sent
 
 
 def _unanswered(where: str, error: BaseException) -> SandboxUnavailable:
