@@ -26,7 +26,8 @@ from lsbcheck.arguments import default_jobs  # noqa: E402
 from lsbcheck.sandbox.namespace import NamespaceBackend  # noqa: E402
 from lsbcheck.visit import ENVIRONMENT  # noqa: E402
 from tests.bench import engines, family  # noqa: E402
-from tests.services import corpus, roots  # noqa: E402
+from tests.services import roots  # noqa: E402
+from tests.services.corpus_table import code_digest  # noqa: E402
 
 PAGE = TOP / "docs/reference/benchmarks.md"
 PARTS = ("sandbox", "scripts", "jobs")
@@ -48,7 +49,7 @@ TWELVE = (
     "uptimed",
     "webfs",
 )
-"""Scripts of the root `sample`."""
+"""Scripts of the root `corpus-a`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Page:
     lines: list[str] = field(default_factory=list[str])
     aims: list[Aim] = field(default_factory=list[Aim])
     facts: list[str] = field(default_factory=list[str])
-    digest: str = field(default_factory=corpus.code_digest)
+    digest: str = field(default_factory=code_digest)
     """Of the code that is measured: taken before, since a run takes minutes."""
 
     def heading(self, text: str) -> None:
@@ -311,7 +312,7 @@ def _asked_again(script: Mapping[str, Any]) -> str:
 
 def _arguments(scripts: Sequence[str], *options: str) -> list[str]:
     paths = [f"/etc/init.d/{name}" for name in scripts]
-    return ["--root", str(roots.root("sample")), "--format", "json", "-v", *options, *paths]
+    return ["--root", str(roots.root("corpus-a")), "--format", "json", "-v", *options, *paths]
 
 
 # --- several scripts at once ---------------------------------------------------------------------
@@ -391,7 +392,7 @@ def main() -> int:
         if "jobs" in parts:
             jobs_part(page, TWELVE[:4] if arguments.quick else TWELVE)
     print("", *page.promises, sep="\n")
-    if arguments.write and page.digest != corpus.code_digest():
+    if arguments.write and page.digest != code_digest():
         parser.exit(1, "bench: the code has changed meanwhile: nothing is written\n")
     if arguments.write:
         PAGE.write_text(page.text(), "utf-8")

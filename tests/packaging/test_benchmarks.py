@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tests.bench import agents, containers, lsbcheck, sfex
-from tests.services import corpus
+from tests.services.corpus_table import code_digest
 
 
 def test_the_page_on_lsbcheck_measured_this_code() -> None:
-    new = corpus.code_digest()
+    new = code_digest()
     assert lsbcheck.published_digest() == new, "on a quiet machine: sudo ./dev bench --write"
 
 
