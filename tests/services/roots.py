@@ -110,7 +110,6 @@ def _recipe(name: str) -> dict[str, Any]:
         "recipe below": _recipe(below),
         "apt": APT,
         "packages": wanted["packages"],
-        "prepare": [known["prepare"].get(package, "") for package in wanted["packages"]],
         "tidy": TIDY,
     }
 
@@ -161,8 +160,7 @@ def _install(work: Path, recipe: dict[str, Any], log: Path) -> None:
     _run([enter, "online", str(work), "apt-get", "--quiet", "update"], log)
     _run([enter, "online", str(work), *APT, "--download-only", *recipe["packages"]], log)
     _run([enter, "offline", str(work), *APT, "--no-download", *recipe["packages"]], log)
-    for fragment in [*filter(None, recipe["prepare"]), TIDY]:
-        _run([enter, "offline", str(work), "sh", "-eux", "-c", fragment], log)
+    _run([enter, "offline", str(work), "sh", "-eux", "-c", TIDY], log)
     policy.unlink()
 
 
