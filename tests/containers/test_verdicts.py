@@ -13,7 +13,7 @@ from tests.containers.engines import Engine
 from tests.services import roots
 
 ROOT = "sample"
-SCRIPTS = ("snmpd", "cron", "ssh", "memcached", "rsyslog", "fail2ban", "lighttpd", "acpid")
+SCRIPTS = ("snmpd", "cron", "ssh", "memcached", "rsyslog", "supervisor", "lighttpd", "acpid")
 """C, Python and shell; with and without pid files; two that listen on ::1, one that is no daemon
 in a container. ./dev corpus --sandbox docker compares them all."""
 

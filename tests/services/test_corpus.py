@@ -13,6 +13,7 @@ from tests.services.corpus_table import Row, Table, differences
 
 SAMPLE = (
     # one of each style, and none whose faulty stop is waited for longer than half a minute
+    "autolog",
     "cron",
     "ganglia-monitor",
     "hwclock.sh",
@@ -26,6 +27,7 @@ SAMPLE = (
     "snmpd",
     "ssh",
     "tinyproxy",
+    "v2ray",
     "webfs",
 )
 """What CI runs of the table; all of it is for `./dev corpus`."""

@@ -187,7 +187,7 @@ STATES = {
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     """One machine for all: its servers are started once."""
     machine = Machine(
-        debian("sample"),
+        debian("servers"),
         build_wheel(tmp_path_factory.mktemp("wheel")),
         files={"/srv/look": LOOK, "/srv/nginx.conf": NGINX},
         prepare=[PREPARE],
