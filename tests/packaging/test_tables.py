@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.services import corpus, corpus_table, roots
+from tests.services import corpus, corpus_table, resumable, roots
 from tests.services.corpus import Subject
 from tests.services.corpus_table import PAGE, TABLE, Row, Table
+from tests.services.resumable import Check
 
 SCRIPT = "#!/bin/sh\nexit 0\n"
 
@@ -108,3 +111,27 @@ def test_the_digest_of_a_script_is_that_of_its_bytes(root: Path) -> None:
 def test_every_preparation_is_for_a_script_of_the_table() -> None:
     prepared = {row.script for row in Table.read().rows if row.prepare}
     assert prepared == set(roots.recipes()["prepare"])
+
+
+def test_a_script_without_a_verdict_is_checked_once_more_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root / "reports"
+    log = root / "log"
+    verdicts = ["pass", "error"]
+
+    def run(checks: Sequence[Check], jobs: int, _: object) -> None:
+        for check in checks:
+            if not check.report.exists():
+                verdict = verdicts.pop() if check.name == "lab" else "pass"
+                rule = {"verdict": verdict, "evidence": {"outcome": "exited"}}
+                check.report.write_text(json.dumps({"scripts": [{"rules": [rule]}]}))
+                with log.open("a") as file:
+                    print(check.name, jobs, verdict, file=file)
+
+    monkeypatch.setattr(resumable, "run", run)
+    (root / "etc/init.d/other").write_text(SCRIPT)
+    subjects = [Subject(root, name, "pkg", "1", "") for name in ("lab", "other")]
+    rows = corpus.checked(subjects, folder, 4)
+    assert log.read_text() == "lab 4 error\nother 4 pass\nlab 1 pass\n"
+    assert [row.verdicts for row in rows] == ["+", "+"]
