@@ -18,6 +18,7 @@ SAMPLE = (
     "ganglia-monitor",
     "hwclock.sh",
     "kmod",
+    "lldpad",
     "monit",
     "munin-node",
     "nginx",
