@@ -7,6 +7,7 @@ and parent of control groups; when its namespace ends, the kernel ends all that 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -128,15 +129,31 @@ def engine() -> Generator[OwnEngine]:
     """One in a folder of the project's cache; nothing of it is left afterwards."""
     place = roots.folder().parent / "own-engine"
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.iterdir():  # of a test run that was killed
-        _remove(old)
+    for old in place.iterdir():
+        if not _is_held(old):  # of a test run that was killed
+            _remove(old)
     folder = Path(tempfile.mkdtemp(dir=place))
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
     try:
         with OwnEngine(folder) as made:
             yield made
     finally:
+        os.close(held)
         _remove(folder)
         _remove_groups()
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether another test run still has its engine there."""
+    seen = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(seen, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(seen)
+    return False
 
 
 def _children(pid: int) -> list[int]:

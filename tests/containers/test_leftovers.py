@@ -78,6 +78,11 @@ def test_a_run_that_nothing_disturbs_leaves_nothing(
     assert left(engine) == []
 
 
+def test_another_test_run_lets_our_engine_be(engine: own_engine.OwnEngine) -> None:
+    with own_engine.engine(), engine.client() as client:
+        assert client.ping()
+
+
 @pytest.mark.parametrize("target", ["lsbcheck", "container", "engine"])
 def test_kill_at_any_moment(engine: own_engine.OwnEngine, image: str, target: str) -> None:
     moments = random.Random(f"{SEED} {target}")  # noqa: S311 - to be had again
