@@ -216,12 +216,26 @@ def sweep() -> list[str]:
     swept: list[str] = []
     for place in cgroups.hierarchies():
         for entry in os.scandir(place.folder):
-            if entry.name.startswith(GROUP_PREFIX) and not cgroups.is_held(entry.path):
+            if not entry.name.startswith(GROUP_PREFIX) or _lives(entry.name):
+                continue
+            if not cgroups.is_held(entry.path):
                 with contextlib.suppress(OSError):
                     cgroups.kill(entry.path)
                     cgroups.remove(entry.path)
                     swept.append(entry.path)
     return swept
+
+
+def _lives(group: str) -> bool:
+    """Whether the server that a group is named after is there: it makes the group, then locks it.
+
+    One in another process namespace cannot be seen, but its lock can.
+    """
+    try:
+        namespace, pid, start = group.removeprefix(GROUP_PREFIX).split("-")
+        return namespace == _pid_namespace() and process.stat(int(pid)).start == int(start)
+    except (OSError, ValueError):
+        return False
 
 
 def _pid_namespace() -> str:

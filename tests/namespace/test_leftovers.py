@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ocfkit.linux import process
+from lsbcheck.sandbox import server
+from ocfkit.linux import cgroups, process
 from tests.namespace.image import HostImage
 from tests.namespace.quiet import TMP, QuietHost, children, descendants, front_of, wait_for
 
@@ -259,3 +260,16 @@ def test_the_image_shows_a_mount_a_process_a_file_and_an_interface(host: QuietHo
     assert seen >= changes.keys() - {"files"}
     for pid in descendants(*host.named(DAEMON)):
         os.kill(pid, signal.SIGKILL)
+
+
+def test_a_group_that_its_server_has_not_locked_yet_is_nobody_elses_to_remove() -> None:
+    me = process.stat(os.getpid())
+    namespace = os.stat("/proc/self/ns/pid").st_ino
+    name = f"{server.GROUP_PREFIX}{namespace}-{me.pid}-{me.start}"
+    tree = cgroups.Tree(cgroups.hierarchies(), name)
+    folders = [place.folder for place in tree.folders]
+    try:
+        assert not set(folders) & set(server.sweep())
+        assert all(os.path.isdir(folder) for folder in folders)
+    finally:
+        tree.remove()
