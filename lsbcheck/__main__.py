@@ -85,7 +85,8 @@ def main(
         _let_go_of_stdout()
         return exitcodes.READER_GONE
     except KeyboardInterrupt as error:
-        _complain("interrupted, nothing of it is left")
+        left: list[str] = getattr(error, "__notes__", [])
+        _complain(f"interrupted, {' '.join(left) or 'nothing of it is left'}")
         return 128 + (error.signal if isinstance(error, _Interrupted) else signal.SIGINT)
     except Exception as error:  # noqa: BLE001 - a crash must not look like a verdict
         if verbose:
@@ -271,6 +272,11 @@ class _Run:
                     self._scripts = _found_inside(backend, self._arguments.scripts)
                 watcher.total = len(self._scripts)
                 self._check_with(backend, checker, watcher)
+            except KeyboardInterrupt as interrupt:
+                backend.close()
+                if backend.left:
+                    interrupt.add_note(backend.left)
+                raise
             finally:
                 backend.close()
                 notes = list(backend.notes)

@@ -30,6 +30,7 @@ class HostBackend:
     """Makes "sandboxes" that are all this same machine; use it with one script at a time."""
 
     isolates = False
+    left = ""
 
     def __init__(self) -> None:
         """Remember that nothing is hidden."""

@@ -201,6 +201,9 @@ class Backend(Protocol):
     notes: list[str]
     """What this machine did not allow (a limit that could not be set, …), for the report."""
 
+    left: str
+    """What `close` could not remove, in words; "" if that was nothing."""
+
     def create(self, watch: Iterable[Watch] = (), visible: Iterable[str] = ()) -> Sandbox:
         """A fresh machine; raises SandboxUnavailable.
 

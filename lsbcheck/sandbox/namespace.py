@@ -48,6 +48,7 @@ class NamespaceBackend:
     """Makes sandboxes on this machine, from any thread."""
 
     isolates = True
+    left = ""
 
     def __init__(self, root: str = "/") -> None:
         """Start the server; raises SandboxUnavailable with the cause and the cure.

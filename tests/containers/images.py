@@ -35,7 +35,9 @@ def of_folder(client: Client, folder: Path | str, image: str) -> str:
         client.inspect_image(image)
     except ImageNotFound:
         repository, tag = image.split(":")
-        pack = ["tar", "-C", str(folder), f"--exclude=./{roots.MARK}", "-c", "."]
+        # a file capability is an extended attribute
+        keep = ["--xattrs", "--xattrs-include=*", f"--exclude=./{roots.MARK}"]
+        pack = ["tar", "-C", str(folder), *keep, "-c", "."]
         with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar:
             stream = tar.stdout
             assert stream is not None

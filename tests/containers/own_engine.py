@@ -107,6 +107,21 @@ class OwnEngine:
             os.kill(inside, signal.SIGKILL)
         self._daemon.wait(PATIENCE)
 
+    def stop(self) -> None:
+        """SIGSTOP: it answers nobody."""
+        self._send(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT, to nsenter as well, which stops itself when its child is stopped."""
+        self._send(signal.SIGCONT)
+        assert self._daemon is not None
+        self._daemon.send_signal(signal.SIGCONT)
+
+    def _send(self, number: int) -> None:
+        assert self._daemon is not None
+        (inside,) = _children(self._daemon.pid)
+        os.kill(inside, number)
+
     def log(self) -> str:
         """The end of what it said."""
         return "\n".join((self._folder / "log").read_text("utf-8", "replace").splitlines()[-15:])

@@ -83,6 +83,28 @@ def test_another_test_run_lets_our_engine_be(engine: own_engine.OwnEngine) -> No
         assert client.ping()
 
 
+def test_a_run_that_is_interrupted_while_the_engine_stands_still_says_that_something_is_left(
+    engine: own_engine.OwnEngine, image: str
+) -> None:
+    with started(*words(image), environ={"DOCKER_HOST": engine.where}) as run:
+        until = time.monotonic() + PATIENCE
+        while not left(engine):
+            assert time.monotonic() < until
+            assert run.poll() is None
+        engine.stop()
+        try:
+            run.send_signal(signal.SIGTERM)
+            _, err = run.communicate(timeout=PATIENCE)
+        finally:
+            engine.go_on()
+    assert run.returncode == 128 + signal.SIGTERM
+    assert err == (
+        "lsbcheck: interrupted, the engine did not remove what is left of it; the next run does\n"
+    )
+    check_undisturbed(engine, image)
+    assert left(engine) == []
+
+
 @pytest.mark.parametrize("target", ["lsbcheck", "container", "engine"])
 def test_kill_at_any_moment(engine: own_engine.OwnEngine, image: str, target: str) -> None:
     moments = random.Random(f"{SEED} {target}")  # noqa: S311 - to be had again

@@ -34,6 +34,7 @@ Behaviour = Callable[[Script], None]
 
 class FakeBackend:
     isolates = True
+    left = ""
 
     def __init__(self) -> None:
         self.notes = ["no pids limit"]

@@ -251,6 +251,7 @@ class Worlds:
     def __init__(self, hooks: Mapping[str, Hook] | None = None, *, isolates: bool = True) -> None:
         """`hooks` by action."""
         self.isolates = isolates
+        self.left = ""
         self.notes: list[str] = []
         self.hooks = dict(hooks or {})
         self.prepare: Hook = quiet

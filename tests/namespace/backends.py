@@ -86,6 +86,7 @@ class _Worker:
     """A `HostBackend` in a process namespace; its sandboxes are numbers over there."""
 
     isolates = False
+    left = ""
 
     def __init__(self) -> None:
         command = f"{sys.executable} -m tests.namespace.backends; exit $?"  # sh reaps orphans

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SET_UP = 60.0
 _STARTS_WITHIN = 30.0
+_ENDS_WITHIN = 20
+"""Seconds that an engine gets for each answer when all is over."""
 _PROCESSES = 512
 _SHARE = 8
 """One sandbox may use one part in so many of the memory of the engine's machine."""
@@ -51,6 +53,7 @@ class ContainerBackend:
         `environ` tells where the engine is (`DOCKER_HOST`, `DOCKER_CONTEXT`, `CONTAINER_HOST`).
         """
         self.notes: list[str] = []
+        self.left = ""
         self._wish = wish
         self._run = secrets.token_hex(8)
         self._labels = {leftovers.LABEL: leftovers.mark(), leftovers.RUN: self._run}
@@ -65,8 +68,10 @@ class ContainerBackend:
         try:
             with self._refusals_told():
                 self._prepare()
-        except BaseException:
+        except BaseException as failure:
             self.close()
+            if self.left:
+                failure.add_note(self.left)
             raise
 
     def _prepare(self) -> None:
@@ -218,8 +223,12 @@ class ContainerBackend:
                 return
             self._closed = True
             self._changed.wait_for(lambda: not self._starting, _STARTS_WITHIN)
+        self._engine.client.timeout = _ENDS_WITHIN
+        self.left = "the engine did not remove what is left of it; the next run does"
         with _engine_may_be_gone():
             leftovers.remove_run(self._engine.client, self._run)
+            self.left = ""
+        self.notes += [self.left] if self.left else []
         self._engine.close()
 
     def __enter__(self) -> Self:
@@ -285,9 +294,10 @@ class ContainerSandbox(Front):
     def remove(self) -> None:
         """End it, whatever its state."""
         self._open = False
+        self._link.close()
+        self._client.timeout = _ENDS_WITHIN
         with _engine_may_be_gone():
             leftovers.remove_container(self._client, self._name)
-        self._link.close()
         self._client.close()
 
     def _death(self) -> str:

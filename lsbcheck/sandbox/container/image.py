@@ -9,7 +9,7 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ class Derived:
 
 
 def derive(engine: Engine, wish: Wish, labels: Mapping[str, str], *, alike: bool) -> Derived:
-    """Make it; raises SandboxUnavailable, and what the SDK raises.
+    """Make it; raises SandboxUnavailable, and what the SDK raises; what it has made then stays.
 
     `labels` say whose it is (`leftovers`); `alike`: the engine's machine is of our own kind.
     """
@@ -61,17 +61,17 @@ def derive(engine: Engine, wish: Wish, labels: Mapping[str, str], *, alike: bool
         )
     )
     name: str = made["Id"]
-    with _removed_at_the_end(client, name):
-        if installs:
-            _install(client, name, wish)
-        archive, carried, note = _baggage(alike=alike)
-        client.put_archive(name, "/", archive)
-        if wish.copies:
-            files = {path: (content, mode) for path, content, mode in wish.copies}
-            client.put_archive(name, "/", baggage.tar(files))
-        tag = secrets.token_hex(6)
-        changes = [f"LABEL {each}={json.dumps(value)}" for each, value in labels.items()]
-        _heard_out(lambda: client.commit(name, repository=_REPOSITORY, tag=tag, changes=changes))
+    if installs:
+        _install(client, name, wish)
+    archive, carried, note = _baggage(alike=alike)
+    client.put_archive(name, "/", archive)
+    if wish.copies:
+        files = {path: (content, mode) for path, content, mode in wish.copies}
+        client.put_archive(name, "/", baggage.tar(files))
+    tag = secrets.token_hex(6)
+    changes = [f"LABEL {each}={json.dumps(value)}" for each, value in labels.items()]
+    _heard_out(lambda: client.commit(name, repository=_REPOSITORY, tag=tag, changes=changes))
+    leftovers.remove_container(client, name)
     return Derived(f"{_REPOSITORY}:{tag}", carried, note)
 
 
@@ -138,11 +138,3 @@ def _baggage(*, alike: bool) -> tuple[bytes, bool, str]:
         except baggage.NoInterpreterError as error:
             why = str(error)
     return baggage.pack(carried=False), False, f"the image's own python3 is used: {why}"
-
-
-@contextlib.contextmanager
-def _removed_at_the_end(client: Client, container: str) -> Generator[None]:
-    try:
-        yield
-    finally:
-        leftovers.remove_container(client, container)
