@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from lsbcheck.sandbox import namespace
+from lsbcheck.sandbox import front
 from lsbcheck.sandbox.interface import SandboxLost
 from lsbcheck.sandbox.namespace import NamespaceBackend, NamespaceSandbox
 from tests.namespace.quiet import TMP, QuietHost
@@ -519,7 +519,7 @@ def test_an_endless_answer_is_cut_off(backend: NamespaceBackend) -> None:
 def test_a_sandbox_whose_pid_1_stands_still_is_taken_down_at_once(
     backend: NamespaceBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namespace, "_ANSWER", 0.5)
+    monkeypatch.setattr(front, "_ANSWER", 0.5)
     sandbox = backend.create()
     sandbox.put_file(
         "/hold",
