@@ -263,6 +263,7 @@ class _Run:
         terminal = sys.stderr.isatty()
         progress = Progress(sys.stderr, enabled=terminal, width=_width(sys.stderr))
         watcher = _Watcher(progress, self._deliver)
+        interrupt: KeyboardInterrupt | None = None
         unavailable: SandboxUnavailable | None = None
         notes: list[str] = []
         try:
@@ -272,13 +273,13 @@ class _Run:
                     self._scripts = _found_inside(backend, self._arguments.scripts)
                 watcher.total = len(self._scripts)
                 self._check_with(backend, checker, watcher)
-            except KeyboardInterrupt as interrupt:
-                backend.close()
-                if backend.left:
-                    interrupt.add_note(backend.left)
+            except KeyboardInterrupt as error:
+                interrupt = error
                 raise
             finally:
                 backend.close()
+                if interrupt is not None and backend.left:
+                    interrupt.add_note(backend.left)
                 notes = list(backend.notes)
         except SandboxUnavailable as error:
             unavailable = error

@@ -74,7 +74,6 @@ def test_is_readable_by_whom_the_umask_lets(fake: Fake, script: str) -> None:
         ("", "names a folder"),
         ("link", "a link stands there"),
         ("/dev/null", "a device or pipe stands there"),
-        ("/dev/stdout", "a link stands there"),
         ("a\0b", "null"),
         ("/proc/report", "nothing can be written to /proc"),
     ],
