@@ -1,9 +1,9 @@
 """PID 1 of a container: what `init` is to a namespace sandbox, where an engine has isolated us.
 
 It runs inside the image, by the interpreter that `baggage` has brought, and speaks JSON lines on
-the standard streams that the front is attached to. The engine gives it SYS_ADMIN for three calls
-(a network namespace of its own, the seccomp filter and its listener); what it runs has the same
-capabilities as in a namespace sandbox.
+the standard streams that the front is attached to. The engine gives it SYS_ADMIN for a network
+namespace of its own, the seccomp filter with its listener, and undoing a few mounts. It gives that
+up before it runs anything; that has the same capabilities as in a namespace sandbox.
 """
 
 from __future__ import annotations
