@@ -15,6 +15,7 @@ from typing import NoReturn
 from ocfkit import __version__
 from ocfkit.catalogue import AgentError, nearest
 from ocfkit.commands import (
+    check,
     completion,
     install,
     list_agents,
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "list": list_agents,
     "show": show,
     "run": run,
+    "check": check,
     "meta-data": meta_data,
     "man": man,
     "install": install,

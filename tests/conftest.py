@@ -16,6 +16,7 @@ TIER_OF = {
     "agents": "plain",
     "browser": "browser",
     "cluster": "cluster",
+    "conformance": "namespace",
     "containers": "containers",
     "examples": "plain",
     "lsbcheck": "plain",

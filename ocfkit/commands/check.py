@@ -1,0 +1,320 @@
+"""`ocfkit check`: run an OCF agent through an itinerary, in isolation, and judge what was seen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ocfkit.commands.arguments import FailedError, Parser, WrongCallError, a_duration
+from ocfkit.commands.streams import complain
+
+if TYPE_CHECKING:
+    from lsbcheck.report.colour import Paper
+    from ocfkit.conformance.agent_file import AgentFile
+    from ocfkit.conformance.rules import Rule
+
+SUMMARY = "check an OCF agent, in whatever language, in a sandbox"
+
+FORMATS = ("text", "json", "junit")
+
+_EPILOG = """\
+examples:
+  ocfkit check ocf:heartbeat:Dummy
+  ocfkit check ./myagent -p config=/etc/my.conf --second config=/etc/other.conf
+  ocfkit check myagent.py --format junit -o report.xml
+  ocfkit check --explain monitor-after-crash
+
+exit codes:
+  0  every rule that counts holds, or has nothing to judge
+  1  a rule that counts is broken
+  2  wrong call; nothing was run
+  3  nothing broken, but a rule that counts was not provoked or met an error of the check
+  4  no sandbox could be made
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Add its arguments."""
+    add = parser.add_argument
+    add(
+        "agent",
+        metavar="AGENT",
+        nargs="?",
+        help="an executable file, ocf:PROVIDER:TYPE, or an agent of ocfkit (a registered name, "
+        "FILE.py[:CLASS], MODULE:CLASS)",
+    )
+    add(
+        "-p",
+        "--parameter",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the resource; may be repeated. A secret is NAME=@FILE",
+    )
+    add(
+        "--second",
+        dest="second",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="in what a second resource beside it differs (default: parameters that must be unique "
+        "get another value)",
+    )
+    add(
+        "--profile",
+        choices=("ocf", "pacemaker", "strict"),
+        default="pacemaker",
+        help="which rules decide the exit code: the OCF text's, what Pacemaker and its tools rely "
+        "on besides, or all (default: %(default)s)",
+    )
+    add(
+        "--rule",
+        dest="rules",
+        action="append",
+        metavar="RULE",
+        help="only this rule, and only the calls that it needs; may be repeated",
+    )
+    add("--format", choices=FORMATS, default="text", help="of the report (default: %(default)s)")
+    add("-o", "--output", metavar="FILE", help="write the report into a file")
+    add(
+        "--timeout",
+        type=a_duration,
+        default=60.0,
+        metavar="TIME",
+        help="the most that a call gets, if the agent advises more (default: 60s)",
+    )
+    add("--root", default="/", metavar="DIR", help="the system that the sandbox shows (default: /)")
+    add(
+        "--prepare",
+        metavar="COMMAND",
+        help="a command for sh, run in every sandbox before the agent",
+    )
+    add("--jobs", type=_jobs, metavar="N", help="sandboxes at a time (default: one a processor)")
+    add("--list-rules", action="store_true", help="list the rules")
+    add("--explain", metavar="RULE", help="show a rule's page")
+    parser.epilog = _EPILOG
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the agent, print the report, and return its exit code."""
+    from lsbcheck.report.colour import Paper
+
+    paper = Paper(sys.stdout, colour=_colour(arguments), width=_width())
+    if arguments.list_rules:
+        return _list_rules(paper)
+    if arguments.explain is not None:
+        return _explain(paper, arguments.explain)
+    if arguments.agent is None:
+        raise WrongCallError("which agent? `ocfkit check --help` tells more")
+    return _checked(arguments)
+
+
+def _checked(arguments: argparse.Namespace) -> int:
+    from lsbcheck import exitcodes
+    from lsbcheck.report.file import require_writable, write_whole
+    from lsbcheck.report.progress import Progress
+    from lsbcheck.sandbox.interface import SandboxUnavailable
+    from lsbcheck.sandbox.namespace import NamespaceBackend
+    from ocfkit.conformance.check import check
+    from ocfkit.conformance.report import document as documents
+    from ocfkit.conformance.visit import Traveller
+
+    rules, chosen = _chosen(arguments.rules)
+    parameters, second = _pairs(arguments.parameters), _pairs(arguments.second)
+    root: str = arguments.root
+    if not os.path.isdir(root):
+        raise WrongCallError(f"--root {root}: there is no such folder")
+    agent = _agent(arguments.agent, root)
+    if arguments.output is not None:
+        try:
+            require_writable(arguments.output)
+        except OSError as error:
+            raise WrongCallError(f"--output {error}") from None
+    began = time.monotonic()
+    progress = Progress(sys.stderr, enabled=sys.stderr.isatty(), width=_width())
+    try:
+        backend = NamespaceBackend(root)
+        try:
+            traveller = Traveller(
+                agent,
+                backend,
+                parameters,
+                second,
+                most=arguments.timeout,
+                prepare=arguments.prepare,
+            )
+
+            def tell(what: str) -> None:
+                progress.show(f"{agent.name}: {what}")
+
+            report = check(traveller, rules, arguments.jobs, tell)
+        finally:
+            backend.close()
+            progress.close()
+    except SandboxUnavailable as error:
+        complain(f"no sandbox: {error.cause}", f"cure: {error.cure}")
+        return exitcodes.NO_SANDBOX
+    counting = _counting(arguments.profile, chosen)
+    shown = documents.document(
+        report,
+        rules,
+        profile=arguments.profile,
+        chosen=chosen,
+        counting=counting,
+        exit_code=_code([report.judgements[rule].verdict for rule in counting]),
+    )
+    text = _written(shown, arguments)
+    if arguments.output is None:
+        sys.stdout.write(text)
+    else:
+        try:
+            write_whole(arguments.output, text)
+        except OSError as error:
+            raise FailedError(f"the report could not be written: {error}") from None
+        complain(f"the report is in {arguments.output}")
+    if arguments.verbose:
+        complain(f"it took {time.monotonic() - began:.1f} s")
+    return shown["exit_code"]
+
+
+def _written(shown: object, arguments: argparse.Namespace) -> str:
+    import io
+    from typing import cast
+
+    from lsbcheck.report.colour import Paper
+    from ocfkit.conformance.report import document as documents
+    from ocfkit.conformance.report import text
+    from ocfkit.conformance.report.junit import junit
+
+    told = cast("documents.Document", shown)
+    if arguments.format == "json":
+        return documents.dumps(told)
+    if arguments.format == "junit":
+        return junit(told)
+    stream = io.StringIO()
+    text.write(Paper(stream, colour=_colour(arguments), width=_width()), told)
+    return stream.getvalue()
+
+
+def _agent(word: str, root: str) -> AgentFile:
+    """What the word means; raises WrongCallError, or AgentError for one of ocfkit's."""
+    from ocfkit.conformance import agent_file, launched
+
+    try:
+        if agent_file.is_name(word):
+            return agent_file.named(word, root)
+        if os.sep in word and not launched.is_source(word):
+            return agent_file.at(word)
+        if os.path.isfile(word) and not launched.is_source(word):
+            return agent_file.at(word)
+    except agent_file.AgentFileError as error:
+        raise WrongCallError(str(error)) from None
+    if root != "/":
+        raise WrongCallError(f"--root {root}: {word} is an agent of this system alone")
+    return launched.agent(word)
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for word in words:
+        name, found, value = word.partition("=")
+        if not found or not f"_{name}".isidentifier():
+            raise WrongCallError(f"{word!r} is no NAME=VALUE")
+        if value.startswith("@"):
+            try:
+                with open(value[1:], encoding="utf-8") as file:
+                    value = file.read(65536).removesuffix("\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise WrongCallError(f"{name}=@{value[1:]} cannot be read: {error}") from None
+        if "\0" in value:
+            raise WrongCallError(f"the value of {name} has a NUL character in it")
+        made[name] = value
+    return made
+
+
+def _chosen(words: Sequence[str] | None) -> tuple[tuple[Rule, ...], list[str] | None]:
+    from ocfkit.conformance.rules import RULES
+
+    if words is None:
+        return RULES, None
+    ids = {_rule(part.strip()).id for word in words for part in word.split(",") if part.strip()}
+    return tuple(rule for rule in RULES if rule.id in ids), sorted(ids)
+
+
+def _rule(word: str) -> Rule:
+    from ocfkit.catalogue import nearest
+    from ocfkit.conformance.rules import RULES, by_id
+
+    try:
+        return by_id(word)
+    except KeyError:
+        near = nearest(word, [rule.id for rule in RULES])
+        hint = f"did you mean {near}?" if near else "--list-rules shows them all"
+        raise WrongCallError(f"there is no rule {word!r}; {hint}") from None
+
+
+def _counting(profile: str, chosen: Sequence[str] | None) -> frozenset[str]:
+    from typing import cast
+
+    from ocfkit.conformance.rules import Profile, rules_of
+
+    if chosen is not None:
+        return frozenset(chosen)
+    return frozenset(rule.id for rule in rules_of(cast("Profile", profile)))
+
+
+def _code(verdicts: Sequence[str]) -> int:
+    from lsbcheck import exitcodes
+
+    if "fail" in verdicts:
+        return exitcodes.BROKEN
+    proved = set(verdicts) <= {"pass", "does-not-apply"}
+    return exitcodes.ALL_HOLD if proved and "pass" in verdicts else exitcodes.NOT_PROVED
+
+
+def _list_rules(paper: Paper) -> int:
+    from ocfkit.conformance.rules import RULES
+
+    longest = max(len(rule.id) for rule in RULES)
+    for rule in RULES:
+        name = rule.id.ljust(longest + 2)
+        paper.line(("bold", name), ("dim", rule.profile.ljust(11)), rule.title)
+    paper.flush()
+    return 0
+
+
+def _explain(paper: Paper, word: str) -> int:
+    from lsbcheck.report.visible import lines_of
+    from ocfkit.conformance.rules import page
+
+    for line in lines_of(page(_rule(word).id)):
+        paper.line(("bold", line) if line.startswith("#") else line)
+    paper.flush()
+    return 0
+
+
+def _jobs(word: str) -> int:
+    if word.isascii() and word.isdecimal() and 1 <= int(word) <= 64:
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 to 64")
+
+
+def _colour(arguments: argparse.Namespace) -> bool:
+    """Where a terminal shows it and nobody objects (no-color.org)."""
+    environ = arguments.environ
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb" or arguments.output is not None:
+        return False
+    return sys.stdout.isatty()
+
+
+def _width() -> int:
+    """Columns of the terminal, at most 120; 100 where there is none."""
+    try:
+        return min(os.get_terminal_size(sys.stdout.fileno()).columns or 100, 120)
+    except (OSError, ValueError, AttributeError):  # no terminal, no descriptor, no stream
+        return 100

@@ -1,0 +1,88 @@
+"""The agent as a file: what a word of the command line means, and where it lies in a sandbox."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+
+from lsbcheck.sandbox.mounts import PRIVATE
+from ocfkit import launchers
+
+_NAME = re.compile(r"ocf:([^:/]+):([^:/]+)")
+
+
+class AgentFileError(Exception):
+    """The word leads to nothing that can be checked; its text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFile:
+    """An agent that can be called."""
+
+    name: str
+    """The type: what the file is called."""
+    provider: str
+    """The folder that it lies in."""
+    path: str
+    """Absolute, in the sandbox."""
+    content: bytes | None = None
+    """Carried into every sandbox; None where the file lies there already."""
+    visible: tuple[str, ...] = ()
+    """Folders of the host that must be seen at their own path."""
+    shown_as: str = ""
+    """As the user knows it."""
+
+
+def is_name(word: str) -> bool:
+    """Whether it is one that a cluster would use: `ocf:provider:type`."""
+    return _NAME.fullmatch(word) is not None
+
+
+def named(word: str, root: str = "/") -> AgentFile:
+    """The agent of `ocf:provider:type` below the root's /usr/lib/ocf; raises AgentFileError."""
+    found = _NAME.fullmatch(word)
+    if found is None:
+        raise AgentFileError(f"{word!r} is no ocf:PROVIDER:TYPE")
+    provider, name = found.groups()
+    path = f"{launchers.OCF_ROOT}/resource.d/{provider}/{name}"
+    on_host = root.rstrip("/") + path
+    _require_agent(on_host, word)
+    return AgentFile(name, provider, path, shown_as=word)
+
+
+def at(path: str) -> AgentFile:
+    """The agent in a file of this host; raises AgentFileError."""
+    whole = os.path.abspath(path)
+    _require_agent(whole, path)
+    folder = os.path.dirname(whole)
+    content: bytes | None = None
+    visible: tuple[str, ...] = ()
+    if folder in PRIVATE:  # the folder itself is the sandbox's own
+        with open(whole, "rb") as file:
+            content = file.read()
+    else:
+        visible = hidden([folder])
+    provider = os.path.basename(folder) or "-"
+    return AgentFile(os.path.basename(whole), provider, whole, content, visible, path)
+
+
+def hidden(folders: list[str]) -> tuple[str, ...]:
+    """Those that a sandbox shows only when it is told to."""
+    return tuple(
+        folder
+        for folder in folders
+        if any(folder.startswith(f"{top}/") for top in PRIVATE) and os.path.isdir(folder)
+    )
+
+
+def _require_agent(path: str, word: str) -> None:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise AgentFileError(f"{word}: {error.strerror}: {path}") from None
+    if not stat.S_ISREG(mode):
+        raise AgentFileError(f"{word} is no file: {path}")
+    if not mode & 0o111:
+        raise AgentFileError(f"{word} is not executable: chmod +x {path}")

@@ -1,0 +1,31 @@
+"""Values that must be told to nobody: recognised wherever they turn up."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+
+from ocfkit.conformance.description import Description
+
+_SECRET = re.compile(r"passw(or)?d|passphrase|secret|token|credential|api_?key", re.IGNORECASE)
+"""Names of parameters that are secrets; the meta-data has no attribute for it that any schema
+would accept, and Pacemaker itself goes by the names `password`, `passwd`, `user` alone."""
+
+SHORTEST = 6
+"""Characters: a shorter value turns up by chance."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether a parameter of this name is one."""
+    return _SECRET.search(name) is not None and not name.lower().endswith(("file", "path"))
+
+
+def of(description: Description | None, given: Mapping[str, str]) -> dict[str, str]:
+    """The secret parameters with the value that the user gave, else with one of our own."""
+    names = [each.name for each in description.parameters] if description else []
+    return {
+        name: given.get(name) or f"canary-{secrets.token_hex(8)}"
+        for name in names
+        if is_secret(name) and len(given.get(name) or " " * SHORTEST) >= SHORTEST
+    }

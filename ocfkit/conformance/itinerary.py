@@ -1,0 +1,546 @@
+"""Which calls are made, in which order, in which state: the scenarios, one private machine each.
+
+The first cycle comes first, since it shows what the agent runs. The others do not need each other
+and run at the same time. No scenario knows an agent: what is made to fail was found by looking.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lsbcheck import faults
+from lsbcheck.sandbox.interface import SandboxLost
+from lsbcheck.transcript import Fault, Service
+from ocfkit.conformance import listener
+from ocfkit.conformance.description import Parameter
+from ocfkit.conformance.transcript import (
+    ILL_TYPED,
+    SECOND_INSTANCE,
+    UNKNOWN_ACTION,
+    Scenario,
+    ScenarioName,
+)
+from ocfkit.conformance.visit import NOBODY, PATH, Traveller, Unreached, Visit
+from ocfkit.launchers import OCF_ROOT
+
+if TYPE_CHECKING:
+    from lsbcheck.sandbox.interface import Watch
+
+OPTIONAL = (
+    "validate-all",
+    "promote",
+    "demote",
+    "notify",
+    "reload",
+    "reload-agent",
+    "migrate_to",
+    "migrate_from",
+    "recover",
+)
+"""Actions that an agent may have."""
+
+REGULAR = 10.0
+"""Seconds between the monitors of a resource that runs; a probe has none."""
+
+CLOSE = 0.9
+"""An answer later than this part of its limit came near to it."""
+
+STARVED = 0.02
+"""A call that waited for a processor for more than this part of its time is not believed when it
+came near to its limit."""
+
+_MOST_PARAMETERS = 12
+"""Of which wrong values are tried."""
+
+PERSON = {
+    "HOME": "/root",
+    "USER": "root",
+    "LOGNAME": "root",
+    "SHELL": "/bin/sh",
+    "TERM": "xterm",
+    "LANG": "C.UTF-8",
+    "PWD": "/",
+}
+"""What a person's shell has, and the cluster's executor has not."""
+
+
+def meta_data(visit: Visit) -> None:
+    """The meta-data, as the cluster, a tool, nobody and an empty environment get it."""
+    agent = visit.traveller.agent
+    tool = {
+        "PATH": PATH,
+        "OCF_ROOT": OCF_ROOT,
+        "OCF_RA_VERSION_MAJOR": "1",
+        "OCF_RA_VERSION_MINOR": "1",
+        "OCF_RESOURCE_INSTANCE": agent.name,
+        "OCF_RESOURCE_TYPE": agent.name,
+        "OCF_RESOURCE_PROVIDER": agent.provider,
+    }
+    visit.call("meta-data")
+    visit.call_in(tool, "meta-data")
+    visit.call_in(tool, "meta-data")
+    visit.call_in(tool, "meta-data", uid=NOBODY)
+    visit.call_in({"PATH": PATH, "OCF_ROOT": OCF_ROOT}, "meta-data")
+    visit.call_in(tool | {"OCF_OUTPUT_FORMAT": "text"}, "meta-data")
+    visit.call_in(tool | PERSON, "meta-data")
+
+
+def cycle(visit: Visit) -> None:
+    """From a probe to a second stop, the way that it should always go."""
+    visit.call("monitor")
+    visit.call("start")
+    visit.call("monitor", interval=REGULAR)  # at once: a start is over when the service is there
+    visit.settle()
+    visit.call("monitor", interval=REGULAR)
+    visit.call("monitor", interval=REGULAR)
+    visit.call("start", settle=True)
+    visit.call("monitor", interval=REGULAR)
+    visit.call("stop", settle=True)
+    visit.call("monitor")
+    visit.call("stop", settle=True)
+
+
+def stopped(visit: Visit) -> None:
+    """What it answers while nothing runs; the last call of each has a word too many."""
+    visit.call(UNKNOWN_ACTION)
+    visit.call("stop")
+    visit.call("monitor")
+    visit.call("monitor", interval=REGULAR)
+    visit.call("validate-all")
+    visit.call("monitor", words=("and", "more"))
+    for action in OPTIONAL:
+        if not _advertises(visit, action):
+            visit.call(action)
+            if visit.others():  # it does what it does not advertise
+                visit.kill_all()
+
+
+def levels(visit: Visit) -> None:
+    """Monitors of each level that is advertised, and of two that are not."""
+    visit.start()
+    advertised = visit.traveller.description.levels if visit.traveller.description else ()
+    deepest = max(advertised, default=0)
+    for level in (*advertised, deepest + 1, deepest + 7):
+        visit.call("monitor", level=level, interval=REGULAR)
+    visit.call("stop", settle=True)
+
+
+def optional(visit: Visit) -> None:
+    """Every action beyond the usual ones that is advertised, in a state that it is for."""
+    visit.start()
+    roles = {f"OCF_RESKEY_CRM_meta_{name}": value for name, value in _notification("start").items()}
+    for action in ("notify", "promote", "promote", "monitor", "demote", "demote", "monitor"):
+        if action == "monitor" or _advertises(visit, action):
+            more = roles if action == "notify" else None
+            visit.call(action, more=more, interval=REGULAR if action == "monitor" else 0)
+    for action in ("validate-all", "reload", "reload-agent"):
+        if _advertises(visit, action):
+            visit.call(action)
+            visit.call("monitor", interval=REGULAR)
+    if _advertises(visit, "migrate_to"):
+        elsewhere = {
+            "OCF_RESKEY_CRM_meta_migrate_source": "check-node",
+            "OCF_RESKEY_CRM_meta_migrate_target": "check-node-2",
+        }
+        visit.call("migrate_to", more=elsewhere, settle=True)
+        visit.call("migrate_from", more=elsewhere, settle=True)
+        visit.call("monitor", interval=REGULAR)
+    visit.call("stop", settle=True)
+
+
+def crash(visit: Visit) -> None:
+    """Everything is killed by SIGKILL; then a monitor, and what recovery does."""
+    visit.start()
+    _require_processes(visit)
+    visit.kill_all()
+    visit.call("monitor", interval=REGULAR)
+    visit.call("stop", settle=True)
+    visit.call("start", settle=True)
+    visit.call("monitor", interval=REGULAR)
+    visit.call("stop", settle=True)
+
+
+def frozen(visit: Visit) -> None:
+    """Everything stands still by SIGSTOP; monitors of each level, deepest last."""
+    visit.start()
+    _require_processes(visit)
+    visit.freeze()
+    description = visit.traveller.description
+    for level in description.levels if description else (0,):
+        visit.call("monitor", level=level, interval=REGULAR)
+    visit.call("stop", settle=True)
+
+
+def foreign_pid(visit: Visit) -> None:
+    """The service is gone, and its pid files name a process that is somebody else's."""
+    visit.start()
+    files = _pid_files(visit)
+    if not files:
+        raise Unreached("no pid file was found")
+    visit.kill_all()
+    # not its name: no process of the service is called like that
+    path = "/.ocfkit-check/somebody"
+    visit.put(path, faults.sleeper(os.uname().machine), 0o755)
+    somebody = visit.bystand((path,))
+    for file in files:
+        visit.put(file, b"%d\n" % somebody[0])
+    visit.fault = Fault("foreign-pid", f"{', '.join(files)}: {somebody[0]}", effective=True)
+    visit.call("monitor", interval=REGULAR)
+    visit.call("stop", settle=True)
+    visit.bystander = visit.is_there(somebody)
+
+
+def silent_listener(visit: Visit) -> None:
+    """The service is gone, and a program that says nothing listens where it did."""
+    visit.start()
+    places = _tcp(visit.traveller.service)
+    _require_processes(visit)
+    if not places:
+        raise Unreached("the service listens on no TCP port")
+    visit.kill_all()
+    _listen(visit, places)
+    description = visit.traveller.description
+    for level in description.levels if description else (0,):
+        visit.call("monitor", level=level, interval=REGULAR)
+
+
+def stranger(visit: Visit) -> None:
+    """Somebody else listens on the service's ports before it is started."""
+    places = _tcp(visit.traveller.service)
+    if not places:
+        raise Unreached("the service listens on no TCP port")
+    _listen(visit, places)
+    visit.call("monitor")
+    visit.call("start", settle=True)
+    visit.call("monitor", interval=REGULAR)
+    visit.call("stop", settle=True)
+    visit.bystander = True
+
+
+def missing_program(visit: Visit) -> None:
+    """The service's program is not there."""
+    main = _main(visit)
+    tried = _tried("program-missing", visit, lambda: faults.take_away(visit.sandbox, main))
+    if not tried:
+        return
+    visit.call("monitor")
+    call = visit.call("start", settle=True)
+    why = "the service came up all the same" if call.end.processes else ""
+    visit.fault = Fault("program-missing", tried, effective=not why, why=why)
+    visit.call("stop", settle=True)
+
+
+def start_failure(visit: Visit) -> None:
+    """The service's program exits with 1 when it is called as in a good start."""
+    main = _main(visit)
+    tried = _tried(
+        "program-fails", visit, lambda: faults.make_it_fail(visit.sandbox, main, "at-once")
+    )
+    if not tried:
+        return
+    call = visit.call("start", settle=True)
+    why = ""
+    if call.end.processes:
+        why = "the service came up all the same"
+    elif not faults.was_hit(main, visit.sandbox.execs()):
+        why = "the daemon was not called with the command line of the first start"
+    visit.fault = Fault("program-fails", tried, effective=not why, why=why)
+    visit.call("monitor", interval=REGULAR)
+
+
+def stop_failure(visit: Visit) -> None:
+    """The service stands still and signals to it are lost, as in uninterruptible sleep."""
+    visit.start()
+    _require_processes(visit)
+    visit.sandbox.inject("signals-swallowed", [one.pid for one in visit.others()])
+    visit.freeze()
+    call = visit.call("stop", settle=True)
+    why = "" if call.end.processes else "it stopped all the same"
+    tried = "the service stands still and signals to it are lost, as in uninterruptible sleep"
+    visit.fault = Fault("signals-swallowed", tried, effective=not why, why=why)
+
+
+def bad_parameters(visit: Visit) -> None:
+    """Parameters that are missing, empty or no value of their type, while nothing runs.
+
+    Each is tried with validate-all; with a start, a probe and a stop too what is required, and
+    the first one of a type.
+    """
+    given = visit.traveller.parameters
+    for number, parameter in enumerate(_required(visit)):
+        without = {name: value for name, value in given.items() if name != parameter.name}
+        for values in (without, without | {parameter.name: ""}):
+            visit.call("validate-all", parameters=values)
+            if number == 0:
+                for action in ("start", "monitor", "stop"):
+                    visit.call(action, parameters=values)
+                visit.kill_all()
+    for number, parameter in enumerate(_typed(visit)):
+        wrong = {**given, parameter.name: ILL_TYPED}
+        visit.call("validate-all", parameters=wrong)
+        if number == 0:
+            for action in ("start", "monitor", "stop"):
+                visit.call(action, parameters=wrong)
+            visit.kill_all()
+
+
+def defaults(visit: Visit) -> None:
+    """What is advertised as a default, said outright: nothing may differ from the first start."""
+    description = visit.traveller.description
+    said = {
+        each.name: each.default
+        for each in (description.parameters if description else ())
+        if each.default is not None and each.name not in visit.traveller.parameters
+    }
+    if not said:
+        raise Unreached("the meta-data has no default that the user has not set")
+    parameters = {**said, **visit.traveller.parameters}
+    visit.call("validate-all", parameters=parameters)
+    visit.call("start", parameters=parameters, settle=True)
+    visit.call("monitor", parameters=parameters, interval=REGULAR)
+    visit.call("stop", parameters=parameters, settle=True)
+
+
+def instances(visit: Visit) -> None:
+    """Two resources side by side: the second is started, stopped and started beside the first."""
+    second = {**visit.traveller.parameters, **_second(visit)}
+    visit.call("start", settle=True)
+    visit.call("monitor", instance=SECOND_INSTANCE, parameters=second)
+    visit.call("start", instance=SECOND_INSTANCE, parameters=second, settle=True)
+    visit.call("monitor", interval=REGULAR)
+    visit.call("monitor", instance=SECOND_INSTANCE, parameters=second, interval=REGULAR)
+    visit.call("stop", settle=True)
+    visit.call("monitor")
+    visit.call("monitor", instance=SECOND_INSTANCE, parameters=second, interval=REGULAR)
+    visit.call("stop", instance=SECOND_INSTANCE, parameters=second, settle=True)
+
+
+def secrets(visit: Visit) -> None:
+    """A cycle with every secret set to a value that is found wherever it goes."""
+    visit.call("validate-all")
+    visit.call("start", settle=True)
+    description = visit.traveller.description
+    for level in description.levels if description else (0,):
+        visit.call("monitor", level=level, interval=REGULAR)
+    visit.call("stop", settle=True)
+
+
+def nobody(visit: Visit) -> None:
+    """As a user who is not root, while nothing runs."""
+    for action in ("validate-all", "monitor", "start", "stop"):
+        visit.call(action, uid=NOBODY, settle=action == "start")
+
+
+def person(visit: Visit) -> None:
+    """The same cycle in the environment of a person's shell."""
+    for action in ("start", "monitor", "stop"):
+        interval = REGULAR if action == "monitor" else 0.0
+        visit.call(action, more=PERSON, interval=interval, settle=action != "monitor")
+
+
+Route = Callable[[Visit], None]
+
+ROUTES: Mapping[ScenarioName, tuple[Route, tuple[Watch, ...]]] = {
+    "meta-data": (meta_data, ()),
+    "cycle": (cycle, ("exec",)),
+    "stopped": (stopped, ()),
+    "levels": (levels, ()),
+    "optional": (optional, ()),
+    "crash": (crash, ()),
+    "frozen": (frozen, ()),
+    "foreign-pid": (foreign_pid, ()),
+    "silent-listener": (silent_listener, ()),
+    "stranger": (stranger, ()),
+    "missing-program": (missing_program, ()),
+    "start-failure": (start_failure, ("exec",)),
+    "stop-failure": (stop_failure, ("signals",)),
+    "bad-parameters": (bad_parameters, ()),
+    "defaults": (defaults, ()),
+    "instances": (instances, ()),
+    "secrets": (secrets, ("exec",)),
+    "nobody": (nobody, ()),
+    "person": (person, ()),
+}
+"""Each scenario: its calls, and what its machine must watch."""
+
+FIRST: tuple[ScenarioName, ...] = ("meta-data", "cycle")
+"""What the others are planned by."""
+
+
+def travel(name: ScenarioName, traveller: Traveller) -> tuple[Scenario, Service | None]:
+    """Make one scenario in a machine of its own, and see what it runs; raises SandboxUnavailable.
+
+    Of the service the first cycle tells; None from every other.
+    """
+    began = time.monotonic()
+    route, watches = ROUTES[name]
+    scenario = Scenario(name)
+    service: Service | None = None
+    try:
+        with traveller.backend.create(watches, traveller.agent.visible) as sandbox:
+            visit = Visit(traveller, sandbox)
+            unreached = error = ""
+            try:
+                visit.arrive()
+                route(visit)
+            except Unreached as reason:
+                unreached = str(reason)
+            except SandboxLost as lost:
+                error = str(lost)
+            except OSError as failure:
+                error = f"the sandbox did not do it: {failure.strerror}: {failure.filename}"
+            if error:
+                scenario = Scenario(name, tuple(visit.calls), visit.fault, error=error)
+            else:
+                scenario = visit.scenario(name, starts="exec" in watches)
+                scenario = replace(scenario, unreached=unreached)
+                if name == "cycle":
+                    service = _service(visit, scenario)
+    except SandboxLost as lost:  # our own limits bent what was seen, as it turned out at the end
+        scenario = replace(scenario, error=str(lost))
+    return replace(scenario, seconds=time.monotonic() - began), service
+
+
+def is_doubtful(scenario: Scenario) -> bool:
+    """Whether another load might have changed what was seen: a call was starved and came late."""
+    return any(
+        call.late > STARVED * call.seconds and call.seconds > CLOSE * call.limit
+        for call in scenario.calls
+    )
+
+
+# --- what was found by looking --------------------------------------------------------------------
+
+
+def _service(visit: Visit, cycle: Scenario) -> Service | None:
+    """What ran when the monitors were called, and how it was started."""
+    running = next((call.before for call in cycle.of("monitor")[2:3]), None)
+    if running is None or not running.processes:
+        return None
+    survivors = running.processes
+    pids = {one.pid for one in survivors}
+    named = {path: pid for path, pid in visit.pid_files.items() if pid in pids}
+    return Service(
+        main=faults.find_main(
+            survivors, named.values(), visit.sandbox.execs(), visit.traveller.agent.path
+        ),
+        processes=survivors,
+        listeners=tuple(sorted(running.listeners)),
+        pid_files=tuple(sorted(named)),
+    )
+
+
+def _pid_files(visit: Visit) -> list[str]:
+    pids = {one.pid for one in visit.others()}
+    return sorted(path for path, pid in visit.look_for_pid_files().items() if pid in pids)
+
+
+def _require_processes(visit: Visit) -> None:
+    if not visit.others():
+        raise Unreached("the agent leaves no process running")
+
+
+def _main(visit: Visit) -> faults.Program:
+    service = visit.traveller.service
+    if service is None:
+        raise Unreached("the agent leaves no process running")
+    if service.main is None:
+        raise Unreached("no program start was seen that became the service")
+    return service.main
+
+
+def _tried(name: str, visit: Visit, do: Callable[[], str]) -> str:
+    """What was done, in words; "" if it could not be, which the fault then tells."""
+    try:
+        return do()
+    except OSError as refusal:
+        why = f"{refusal.strerror}: {refusal.filename}"
+        visit.fault = Fault(name, "replace the program", effective=False, why=why)
+        return ""
+
+
+def _advertises(visit: Visit, action: str) -> bool:
+    description = visit.traveller.description
+    return description is not None and description.advertises(action)
+
+
+def _required(visit: Visit) -> list[Parameter]:
+    description = visit.traveller.description
+    found = [each for each in (description.parameters if description else ()) if each.required]
+    return found[:_MOST_PARAMETERS]
+
+
+def _typed(visit: Visit) -> list[Parameter]:
+    """Those of which some values are wrong, whatever the agent is."""
+    description = visit.traveller.description
+    found = [
+        each
+        for each in (description.parameters if description else ())
+        if each.type in ("integer", "boolean") and not each.deprecated
+    ]
+    return found[:_MOST_PARAMETERS]
+
+
+def _second(visit: Visit) -> dict[str, str]:
+    """In what a second resource differs: what the user says, else what must be unique."""
+    traveller = visit.traveller
+    if traveller.second:
+        return dict(traveller.second)
+    description = traveller.description
+    return {
+        each.name: _another(traveller.parameters[each.name])
+        for each in (description.parameters if description else ())
+        if each.unique and each.name in traveller.parameters
+    }
+
+
+def _another(value: str) -> str:
+    return str(int(value) + 1) if value.isdecimal() else f"{value}-2"
+
+
+def _notification(of: str) -> Mapping[str, str]:
+    return {
+        "notify_type": "post",
+        "notify_operation": of,
+        "notify_start_resource": "check:0",
+        "notify_start_uname": "check-node",
+        "notify_active_resource": " ",
+        "notify_active_uname": " ",
+        "notify_stop_resource": " ",
+        "notify_stop_uname": " ",
+        "notify_promote_resource": " ",
+        "notify_promote_uname": " ",
+        "notify_demote_resource": " ",
+        "notify_demote_uname": " ",
+        "notify_master_resource": " ",
+        "notify_master_uname": " ",
+        "notify_slave_resource": " ",
+        "notify_slave_uname": " ",
+        "notify_promoted_resource": " ",
+        "notify_promoted_uname": " ",
+        "notify_unpromoted_resource": " ",
+        "notify_unpromoted_uname": " ",
+        "notify_inactive_resource": " ",
+    }
+
+
+def _tcp(service: Service | None) -> list[tuple[str, int]]:
+    """Where the service listens for TCP: address and port."""
+    found: list[tuple[str, int]] = []
+    for each in service.listeners if service else ():
+        kind, _, place = each.partition(" ")
+        address, _, port = place.rpartition(":")
+        if kind == "tcp":
+            found.append((address.strip("[]"), int(port)))
+    return found
+
+
+def _listen(visit: Visit, places: Iterable[tuple[str, int]]) -> None:
+    try:
+        listener.put(visit, places)
+    except listener.NoInterpreter as lack:
+        raise Unreached(str(lack)) from None

@@ -1,0 +1,181 @@
+"""The report as one document, from which every format is made. No secret stands in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from lsbcheck.exitcodes import ExitCode
+from lsbcheck.transcript import Process
+from ocfkit import __version__
+from ocfkit.conformance.check import Report
+from ocfkit.conformance.rules import Profile, Rule, Verdict
+from ocfkit.conformance.transcript import Call
+
+SCHEMA_VERSION = 1
+"""Rises when a field goes away or changes its meaning; new fields may come without it."""
+
+MASK = "***"
+
+
+class Document(TypedDict):
+    """One agent, checked."""
+
+    schema_version: int
+    ocfkit: str
+    agent: str
+    name: str
+    profile: Profile
+    chosen_rules: list[str] | None
+    exit_code: ExitCode
+    parameters: dict[str, str]
+    service: ServiceShown | None
+    schemas: dict[str, str]
+    notes: list[str]
+    rules: list[RuleShown]
+
+
+class ServiceShown(TypedDict):
+    """What the first start left running."""
+
+    daemon: list[str] | None
+    processes: int
+    listeners: list[str]
+    pid_files: list[str]
+
+
+class RuleShown(TypedDict):
+    """A rule and what it says of the agent."""
+
+    id: str
+    title: str
+    profile: Profile
+    counts: bool
+    verdict: Verdict
+    sentence: str
+    consequence: str
+    source: str
+    provoked: str
+    remarks: list[str]
+    calls: list[CallShown]
+
+
+class CallShown(TypedDict):
+    """One call of the agent."""
+
+    action: str
+    argv: list[str]
+    environ: dict[str, str]
+    uid: int
+    answer: str
+    code: int | None
+    seconds: float
+    limit: float
+    reason: str
+    output: str
+    before: list[str]
+    after: list[str]
+
+
+def document(
+    report: Report,
+    rules: Sequence[Rule],
+    *,
+    profile: Profile,
+    chosen: Sequence[str] | None,
+    counting: frozenset[str],
+    exit_code: ExitCode,
+) -> Document:
+    """Everything that a reader needs."""
+    run = report.transcript
+    mask = _Mask(run.secrets)
+    service: ServiceShown | None = None
+    if run.service is not None:
+        main = run.service.main
+        service = {
+            "daemon": None if main is None else mask.all(main.argv or (main.path,)),
+            "processes": len(run.service.processes),
+            "listeners": list(run.service.listeners),
+            "pid_files": list(run.service.pid_files),
+        }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ocfkit": __version__,
+        "agent": run.agent,
+        "name": run.name,
+        "profile": profile,
+        "chosen_rules": None if chosen is None else list(chosen),
+        "exit_code": exit_code,
+        "parameters": mask.values(run.parameters),
+        "service": service,
+        "schemas": dict(run.schemas),
+        "notes": list(report.notes),
+        "rules": [_rule(rule, report, counting, mask) for rule in rules],
+    }
+
+
+def dumps(shown: Document) -> str:
+    """As JSON, all ASCII, with a line feed at its end."""
+    return json.dumps(shown, indent=2, allow_nan=False) + "\n"
+
+
+def _rule(rule: Rule, report: Report, counting: frozenset[str], mask: _Mask) -> RuleShown:
+    judged = report.judgements[rule.id]
+    fault = judged.fault
+    provoked = "" if fault is None else fault.tried
+    if fault is not None and not fault.effective:
+        provoked += f" (did not act: {fault.why})"
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "profile": rule.profile,
+        "counts": rule.id in counting,
+        "verdict": judged.verdict,
+        "sentence": mask(judged.sentence),
+        "consequence": rule.consequence if judged.verdict == "fail" else "",
+        "source": rule.source,
+        "provoked": mask(provoked),
+        "remarks": mask.all(judged.remarks),
+        "calls": [_call(call, mask) for call in judged.calls],
+    }
+
+
+def _call(call: Call, mask: _Mask) -> CallShown:
+    return {
+        "action": call.action,
+        "argv": list(call.argv),
+        "environ": mask.values(call.environ),
+        "uid": call.uid,
+        "answer": call.answer,
+        "code": call.code,
+        "seconds": round(call.seconds, 3),
+        "limit": call.limit,
+        "reason": mask(call.reason),
+        "output": mask((call.stdout + call.stderr)[-4000:]) if call.action != "meta-data" else "",
+        "before": mask.all(map(_process, call.before.processes)),
+        "after": mask.all(map(_process, call.end.processes)),
+    }
+
+
+def _process(process: Process) -> str:
+    words = " ".join(process.argv) or f"[{process.comm}]"
+    return f"{process.pid} {process.state} uid {process.uid} {words}"
+
+
+class _Mask:
+    """Text without secrets."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._secrets = sorted(secrets.values(), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+    def all(self, texts: Iterable[str]) -> list[str]:
+        return [self(text) for text in texts]
+
+    def values(self, texts: Mapping[str, str]) -> dict[str, str]:
+        return {name: self(text) for name, text in texts.items()}

@@ -1,0 +1,204 @@
+"""What a rule and its judgement are, and the decorator that enters a rule into the book."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Literal, Never
+
+from lsbcheck.transcript import Fault
+from ocfkit.conformance.transcript import Call, Scenario, ScenarioName, Transcript
+
+Verdict = Literal["pass", "fail", "not-provoked", "does-not-apply", "error"]
+"""`does-not-apply`: it was seen that there is nothing to judge, such as a promote that the agent
+does not advertise; `not-provoked`: there may be, and the check could not bring it about."""
+
+Profile = Literal["ocf", "pacemaker", "strict"]
+PROFILES: tuple[Profile, ...] = ("ocf", "pacemaker", "strict")
+"""The OCF text; what Pacemaker and its tools rely on besides; what experience asks for. Each
+extends the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a rule says of a transcript."""
+
+    verdict: Verdict
+    sentence: str
+    """What was seen, without a full stop ("monitor said 0 although nothing runs")."""
+    calls: tuple[Call, ...] = ()
+    """The proof: the calls that led to the verdict, in order."""
+    fault: Fault | None = None
+    remarks: tuple[str, ...] = ()
+    """What a reader should know besides; decides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A fact that an agent must satisfy."""
+
+    id: str
+    title: str
+    source: str
+    """Where the fact is written, or who taught it: a clause, a document, an issue."""
+    profile: Profile
+    """The first profile that counts it."""
+    needs: tuple[ScenarioName, ...]
+    """What it reads besides `meta-data` and `cycle`, which every rule may."""
+    consequence: str
+    """What a broken one does to a cluster or its operator."""
+    judge: Callable[[Transcript], Judgement]
+    chapter: str
+    """The module that it stands in."""
+
+
+class UndecidedError(Exception):
+    """Ends a rule early: what it needs to see was not there. Never leaves `Rule.judge`."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement.sentence)
+        self.judgement = judgement
+
+
+Judge = Callable[[Transcript], Judgement]
+
+_entered: dict[str, Rule] = {}
+
+
+def rule(
+    id: str,
+    *,
+    source: str,
+    consequence: str,
+    profile: Profile = "ocf",
+    needs: tuple[ScenarioName, ...] = (),
+) -> Callable[[Judge], Judge]:
+    """Enter the decorated function into the book; its docstring is the title.
+
+    The rule has no verdict where a scenario that it needs met an error of the check.
+    """
+
+    def enter(function: Judge) -> Judge:
+        @wraps(function)
+        def judge(run: Transcript) -> Judgement:
+            for name in needs:
+                if run[name].error:
+                    return Judgement("error", run[name].error)
+            try:
+                return function(run)
+            except UndecidedError as undecided:
+                return undecided.judgement
+
+        title = (function.__doc__ or "").rstrip(".")
+        if id in _entered:
+            raise ValueError(f"there is a rule {id} already")
+        chapter = function.__module__
+        _entered[id] = Rule(id, title, source, profile, needs, consequence, judge, chapter)
+        return judge
+
+    return enter
+
+
+def entered() -> tuple[Rule, ...]:
+    """All rules entered so far, in the order of their modules and of these."""
+    return tuple(_entered.values())
+
+
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def holds(sentence: str, *calls: Call, remarks: tuple[str, ...] = ()) -> Judgement:
+    """The verdict `pass`."""
+    return Judgement("pass", sentence, calls, remarks=remarks)
+
+
+def broken(
+    sentence: str, *calls: Call, fault: Fault | None = None, remarks: tuple[str, ...] = ()
+) -> Judgement:
+    """The verdict `fail`."""
+    return Judgement("fail", sentence, calls, fault, remarks)
+
+
+def not_provoked(sentence: str, *calls: Call, fault: Fault | None = None) -> Judgement:
+    """The state that the rule is about may exist, and was not seen."""
+    return Judgement("not-provoked", sentence, calls, fault)
+
+
+def does_not_apply(sentence: str) -> Judgement:
+    """The agent has nothing that the rule is about."""
+    return Judgement("does-not-apply", sentence)
+
+
+def undecided(judgement: Judgement) -> Never:
+    """End the rule with this judgement."""
+    raise UndecidedError(judgement)
+
+
+# --- guards: they end a rule where there is nothing to judge --------------------------------------
+
+
+def asked(run: Transcript, name: ScenarioName, action: str, nth: int = 0) -> Call:
+    """The `nth` call of this action in the scenario; undecided if it was not reached."""
+    scenario = run[name]
+    call = scenario.call(action, nth)
+    if call is None:
+        undecided(not_provoked(why_unreached(run, scenario, action), *scenario.calls[-1:]))
+    return call
+
+
+def why_unreached(run: Transcript, scenario: Scenario, action: str) -> str:
+    """Why there is no such call, in words."""
+    fault = scenario.fault
+    return (
+        scenario.unreached
+        or (fault.why if fault else "")
+        or run.why_no_description
+        or f"{action} was not called"
+    )
+
+
+def described(run: Transcript) -> None:
+    """Go on only where there is meta-data."""
+    if run.description is None:
+        undecided(not_provoked(f"there is no meta-data to read: {run.why_no_description}"))
+
+
+def started(run: Transcript) -> Call:
+    """The first start, which must have succeeded for anything to be said of what runs."""
+    call = asked(run, "cycle", "start")
+    if not call.succeeded:
+        undecided(not_provoked(f"the agent did not start: {said(call)}", call))
+    return call
+
+
+def with_processes(run: Transcript) -> None:
+    """Go on only where the agent has processes that can be killed or stopped."""
+    started(run)
+    if run.service is None:
+        undecided(does_not_apply("the agent leaves no process running"))
+
+
+def provoked(run: Transcript, name: ScenarioName) -> Fault:
+    """The fault of this scenario; undecided where it was not seen to act."""
+    scenario = run[name]
+    fault = scenario.fault
+    if fault is None or not fault.effective:
+        why = scenario.unreached or (fault.why if fault else "") or "the fault did not act"
+        undecided(not_provoked(why, *scenario.calls, fault=fault))
+    return fault
+
+
+def is_active(call: Call) -> bool:
+    """Whether a monitor said that the service is there and works, in whatever role."""
+    return call.exited(0, 8, 190, 191)
+
+
+def said(call: Call) -> str:
+    """The answer as a clause: `stop said 1 (generic error)`, `monitor gave no answer in 20 s`."""
+    what = call.action if call.uid == 0 else f"{call.action} as uid {call.uid}"
+    if call.outcome == "exited":
+        return f"{what} said {call.answer.removeprefix('exit ')}"
+    if call.outcome == "killed":
+        return f"{what} was {call.answer}"
+    return f"{what} gave {call.answer}"
