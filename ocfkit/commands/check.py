@@ -13,6 +13,7 @@ from ocfkit.commands.arguments import FailedError, Parser, WrongCallError, a_dur
 from ocfkit.commands.streams import complain
 
 if TYPE_CHECKING:
+    from lsbcheck.exitcodes import ExitCode
     from lsbcheck.report.colour import Paper
     from ocfkit.conformance.agent_file import AgentFile
     from ocfkit.conformance.rules import Rule
@@ -268,7 +269,7 @@ def _counting(profile: str, chosen: Sequence[str] | None) -> frozenset[str]:
     return frozenset(rule.id for rule in rules_of(cast("Profile", profile)))
 
 
-def _code(verdicts: Sequence[str]) -> int:
+def _code(verdicts: Sequence[str]) -> ExitCode:
     from lsbcheck import exitcodes
 
     if "fail" in verdicts:

@@ -70,10 +70,10 @@ def _transcript(
 
     def make(name: ScenarioName) -> Scenario:
         on_progress(name)
-        given = traveller.parameters | secrets if name == "secrets" else traveller.parameters
+        given = {**traveller.parameters, **secrets} if name == "secrets" else traveller.parameters
         return travel(name, replace(traveller, parameters=given))[0]
 
-    names = [name for name in ROUTES if name in wanted]
+    names: list[ScenarioName] = [name for name in ROUTES if name in wanted]
     pool = ThreadPoolExecutor(jobs, "scenario")
     try:
         made |= zip(names, pool.map(make, names), strict=True)

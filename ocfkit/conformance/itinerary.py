@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lsbcheck import faults
 from lsbcheck.sandbox.interface import SandboxLost
-from lsbcheck.transcript import Fault, Service
+from lsbcheck.transcript import Fault, Program, Service
 from ocfkit.conformance import listener
 from ocfkit.conformance.description import Parameter
 from ocfkit.conformance.transcript import (
@@ -444,7 +444,7 @@ def _require_processes(visit: Visit) -> None:
         raise Unreached("the agent leaves no process running")
 
 
-def _main(visit: Visit) -> faults.Program:
+def _main(visit: Visit) -> Program:
     service = visit.traveller.service
     if service is None:
         raise Unreached("the agent leaves no process running")

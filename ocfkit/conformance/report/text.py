@@ -137,7 +137,7 @@ class _Text:
 
     def closing(self, shown: Document) -> None:
         counting = [rule["verdict"] for rule in shown["rules"] if rule["counts"]]
-        told = {
+        told: Mapping[Verdict, str] = {
             "pass": "hold",
             "fail": "broken",
             "not-provoked": "not provoked",
@@ -145,7 +145,7 @@ class _Text:
             "does-not-apply": "do not apply",
         }
         counts = ", ".join(
-            f"{counting.count(each)} {words}"  # type: ignore[arg-type]
+            f"{counting.count(each)} {words}"
             for each, words in told.items()
             if each in counting or each == "pass"
         )

@@ -17,10 +17,18 @@ from ocfkit.conformance.rules.registry import (
     said,
     started,
 )
-from ocfkit.conformance.transcript import UNKNOWN_ACTION, Call, Transcript
+from ocfkit.conformance.transcript import UNKNOWN_ACTION, Call, ScenarioName, Transcript
 
 _ACTIONS = "OCF Resource Agent API 1.1, Actions"
 _UNIMPLEMENTED = 3
+_FAULTLESS: tuple[ScenarioName, ...] = (
+    "meta-data",
+    "cycle",
+    "stopped",
+    "levels",
+    "optional",
+    "bad-parameters",
+)
 _AFTER_START = ("reload", "reload-agent", "migrate_to", "migrate_from", "notify", "validate-all")
 
 
@@ -152,8 +160,7 @@ def promotion_is_kept(run: Transcript) -> Judgement:
 )
 def every_call_is_answered(run: Transcript) -> Judgement:
     """No call takes longer than it may while nothing is wrong with the service."""
-    names = ("meta-data", "cycle", "stopped", "levels", "optional", "bad-parameters")
-    calls = [call for name in names for call in run[name].calls]
+    calls = [call for name in _FAULTLESS for call in run[name].calls]
     late = [call for call in calls if call.outcome == "no-answer"]
     if late:
         return broken(said(late[0]), late[0])
