@@ -64,6 +64,12 @@ def test_the_installed_lsbcheck_carries_the_pages_of_its_rules(installed: Path) 
     assert done.returncode == 0
 
 
+def test_the_installed_ocfkit_carries_the_pages_of_its_rules(installed: Path) -> None:
+    done = run([installed / "ocfkit", "check", "--explain", "start-succeeds"])
+    assert "\n## How it is seen\n" in done.stdout
+    assert done.returncode == 0
+
+
 def modules() -> Iterator[str]:
     for path in checked_in():
         if path.endswith(".py") and path.startswith(("ocfkit/", "lsbcheck/", "agents/")):
