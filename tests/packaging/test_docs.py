@@ -13,16 +13,21 @@ import pytest
 
 from lsbcheck.exitcodes import MEANINGS
 from lsbcheck.rules import RULES
+from ocfkit.conformance.rules import RULES as RULES_FOR_AGENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 IDS = {rule.id for rule in RULES}
+IDS_FOR_AGENTS = {rule.id for rule in RULES_FOR_AGENTS}
 
 CODE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"(?<!!)\[[^]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-CALL = re.compile(r"(?:^|[\s`;|])(?:\./dev )?lsbcheck(?= |$)([^`#]*)", re.MULTILINE)
+CALLS = {
+    command: re.compile(rf"(?:^|[\s`;|])(?:\./dev )?{command}(?= |$)([^`#]*)", re.MULTILINE)
+    for command in ("lsbcheck", "ocfkit check")
+}
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 RULE_LIKE = re.compile(
     r"`((?:actions|start|stop|status|late|refused|bystander|restart)-[a-z0-9-]+)`"
@@ -59,21 +64,20 @@ def dev(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @functools.cache
-def options_of_lsbcheck() -> frozenset[str]:
+def options(command: str) -> frozenset[str]:
     """Return every option that its help lists."""
-    lines = [
-        line for line in dev("lsbcheck", "--help").stdout.splitlines() if line.startswith("  -")
-    ]
+    said = dev(*command.split(), "--help").stdout
+    lines = [line for line in said.splitlines() if line.startswith("  -")]
     return frozenset(option for line in lines for option in OPTION.findall(line.split("   ")[0]))
 
 
-def calls(path: Path) -> Iterator[str]:
-    """Yield what follows the word lsbcheck wherever a page shows a call of it."""
+def calls(path: Path, command: str) -> Iterator[str]:
+    """Yield what follows the command wherever a page shows a call of it."""
     text = path.read_text("utf-8")
     shown = [block[2] for block in CODE.findall(text) if block[1] in {"console", "sh"}]
     shown += [code.strip("`") for code in INLINE.findall(prose(path))]
     for piece in shown:
-        for found in CALL.findall(piece.replace("\\\n", " ")):
+        for found in CALLS[command].findall(piece.replace("\\\n", " ")):
             yield found.partition("|")[0].partition(">")[0]
 
 
@@ -90,11 +94,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("command", CALLS)
 @page
-def test_every_option_of_lsbcheck_exists(page: Path) -> None:
-    known = options_of_lsbcheck()
-    named = {option for call in calls(page) for option in OPTION.findall(without_values(call))}
-    assert named <= known
+def test_every_option_of_a_tester_exists(page: Path, command: str) -> None:
+    shown = map(without_values, calls(page, command))
+    assert {option for call in shown for option in OPTION.findall(call)} <= options(command)
 
 
 def without_values(call: str) -> str:
@@ -105,15 +109,21 @@ def without_values(call: str) -> str:
 @page
 def test_every_rule_named_exists(page: Path) -> None:
     named = set(RULE_LIKE.findall(prose(page))) - NOT_RULES
-    asked = {
+    assert named <= IDS | IDS_FOR_AGENTS
+    numbers = {str(rule.number) for rule in RULES if rule.number}
+    assert asked(page, "lsbcheck") <= IDS | numbers
+    assert asked(page, "ocfkit check") <= IDS_FOR_AGENTS
+
+
+def asked(page: Path, command: str) -> set[str]:
+    """Return the rules that the page has a tester judge or explain."""
+    return {
         word
-        for call in calls(page)
+        for call in calls(page, command)
         for words in re.findall(r"--(?:rule|explain)[ =](\S+)", call)
         for word in words.split(",")
-        if word not in {"ID", "…"}
+        if word not in {"ID", "RULE", "…"}
     }
-    assert named <= IDS
-    assert asked <= IDS | {str(rule.number) for rule in RULES if rule.number}
 
 
 def test_every_page_is_in_the_index() -> None:
@@ -123,7 +133,7 @@ def test_every_page_is_in_the_index() -> None:
     assert pages - listed == set()
 
 
-@pytest.mark.parametrize("option", sorted(options_of_lsbcheck() - {"-h", "--help"}))
+@pytest.mark.parametrize("option", sorted(options("lsbcheck") - {"-h", "--help"}))
 def test_every_option_stands_in_the_reference(option: str) -> None:
     assert f"`{option}" in (ROOT / "docs/reference/lsbcheck.md").read_text("utf-8")
 
