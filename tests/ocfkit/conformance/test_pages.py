@@ -10,8 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ocfkit.__main__ import main
+from ocfkit.conformance.itinerary import ROUTES
 from ocfkit.conformance.rules import CHAPTERS, RULES, Rule, page, section
 from ocfkit.conformance.rules.reference import reference
+from ocfkit.conformance.stand_ins import NAMES
 
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "ocfkit/conformance/rules/pages"
@@ -78,3 +80,16 @@ def test_no_rule_has_a_page_that_is_not_there() -> None:
 def test_the_reference_is_written_from_the_pages() -> None:
     written = (ROOT / "docs/reference/ocf-rules.md").read_text(encoding="utf-8")
     assert written == reference(), "see ocfkit/conformance/rules/reference.py"
+
+
+def test_the_explanation_has_a_row_for_each_scenario_in_order() -> None:
+    told = (ROOT / "docs/explanation/how-check-knows.md").read_text(encoding="utf-8")
+    table = told.partition("| scenario | what is done |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([^`]*)` \|", table, flags=re.MULTILINE) == list(ROUTES)
+
+
+def test_the_how_to_names_each_stand_in() -> None:
+    told = (ROOT / "docs/how-to/check-an-agent.md").read_text(encoding="utf-8")
+    table = told.partition("| command | what the stand-in does |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE)
+    assert sorted(re.findall(r"`([^`]*)`", " ".join(cells))) == sorted(NAMES)
