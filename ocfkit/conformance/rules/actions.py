@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ocfkit.conformance.rules.registry import (
+    EVERYWHERE,
     Judgement,
     asked,
     broken,
+    calls_in,
     described,
     does_not_apply,
     holds,
@@ -21,14 +23,9 @@ from ocfkit.conformance.transcript import UNKNOWN_ACTION, Call, ScenarioName, Tr
 
 _ACTIONS = "OCF Resource Agent API 1.1, Actions"
 _UNIMPLEMENTED = 3
-_FAULTLESS: tuple[ScenarioName, ...] = (
-    "meta-data",
-    "cycle",
-    "stopped",
-    "levels",
-    "optional",
-    "bad-parameters",
-)
+_PLAIN: tuple[ScenarioName, ...] = ("meta-data", "cycle", "stopped", "optional")
+"""Every action that is advertised is called in one of them."""
+_FAULTLESS: tuple[ScenarioName, ...] = (*_PLAIN, "levels", "bad-parameters")
 _AFTER_START = ("reload", "reload-agent", "migrate_to", "migrate_from", "notify", "validate-all")
 
 
@@ -62,13 +59,13 @@ def extra_arguments_are_ignored(run: Transcript) -> Judgement:
     "advertised-actions-are-implemented",
     source=f"{_ACTIONS}: what the meta-data lists is supported",
     consequence="Pacemaker calls the action because it is listed, and the resource fails.",
-    needs=("stopped", "optional"),
+    needs=_PLAIN,
 )
 def advertised_actions_are_implemented(run: Transcript) -> Judgement:
     """No action that the meta-data lists is answered with 3."""
     described(run)
     listed = {each.name for each in run.description.actions} if run.description else set[str]()
-    seen = [call for call in run.calls if call.action in listed]
+    seen = [call for call in calls_in(run, _PLAIN) if call.action in listed]
     refused = {call.action: call for call in seen if call.exited(_UNIMPLEMENTED)}
     if refused:
         calls = tuple(refused.values())
@@ -113,6 +110,7 @@ def _is_done(call: Call, unknown: Call) -> bool:
 )
 def optional_actions_succeed(run: Transcript) -> Judgement:
     """Reload, notify, migration and validate-all say 0 where they are listed, and it runs on."""
+    described(run)
     started(run)
     calls = run["optional"].calls
     mine = [call for call in calls if call.action in _AFTER_START]
@@ -156,14 +154,15 @@ def promotion_is_kept(run: Transcript) -> Judgement:
     "every-call-is-answered",
     source="OCF Resource Agent API 1.1: every action has a well-defined status",
     consequence="Pacemaker kills the call at its timeout; a stop that is killed fences the node.",
-    needs=("stopped", "levels", "optional", "bad-parameters"),
+    needs=_FAULTLESS,
 )
 def every_call_is_answered(run: Transcript) -> Judgement:
     """No call takes longer than it may while nothing is wrong with the service."""
-    calls = [call for name in _FAULTLESS for call in run[name].calls]
+    calls = calls_in(run, _FAULTLESS)
     late = [call for call in calls if call.outcome == "no-answer"]
     if late:
         return broken(said(late[0]), late[0])
+    started(run)
     slowest = max(calls, key=lambda call: call.seconds)
     return holds(f"{len(calls)} calls, the slowest took {slowest.seconds:.1f} s", slowest)
 
@@ -172,16 +171,18 @@ def every_call_is_answered(run: Transcript) -> Judgement:
     "exit-codes-are-defined",
     source="OCF Resource Agent API 1.1, Exit codes; 189 and 193 are Pacemaker's own",
     consequence="Pacemaker takes a code that it does not know for a failure of unknown kind.",
-    needs=("stopped", "levels", "optional", "bad-parameters"),
+    needs=EVERYWHERE,
 )
 def exit_codes_are_defined(run: Transcript) -> Judgement:
     """Every call ends with a code of OCF, and 7, 8, 9, 190 and 191 come from a monitor alone."""
-    calls = [call for call in run.calls if call.outcome != "no-answer"]
+    calls = [call for call in calls_in(run, EVERYWHERE) if call.outcome != "no-answer"]
+    if not calls:
+        return not_provoked("no call was answered")
     for call in calls:
         if call.outcome == "killed":
             return broken(said(call), call)
         if call.code not in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 190, 191):
             return broken(said(call), call)
-        if call.code in (7, 8, 9, 190, 191) and call.action == "stop":
-            return broken(f"{said(call)}, which a stop never is", call)
+        if call.code in (7, 8, 9, 190, 191) and call.action not in ("monitor", "status"):
+            return broken(f"{said(call)}, which is for a monitor alone to say", call)
     return holds(f"{len(calls)} calls")

@@ -27,6 +27,31 @@ def _reached(run: Transcript, name: ScenarioName) -> None:
         undecided(not_provoked(run[name].unreached, *run[name].calls[-1:]))
 
 
+def _crashed(run: Transcript) -> Call:
+    """The monitor after the crash; undecided where something brought the service back."""
+    with_processes(run)
+    _reached(run, "crash")
+    call = asked(run, "crash", "monitor")
+    back = [one for one in call.before.processes if one.state not in "ZX"]
+    if back:
+        sentence = f"process {back[0].pid} `{back[0].comm}` was there again before the monitor"
+        undecided(not_provoked(sentence, call))
+    return call
+
+
+def _frozen(run: Transcript) -> list[Call]:
+    """The monitors of what stands still; undecided where it does not."""
+    with_processes(run)
+    _reached(run, "frozen")
+    calls = run["frozen"].of("monitor")
+    for call in calls:
+        moving = [one for one in call.before.processes if one.state not in "TtZX"]
+        if moving or not call.before.processes:
+            what = f"process {moving[0].pid} `{moving[0].comm}`" if moving else "the service"
+            undecided(not_provoked(f"{what} did not stand still", call))
+    return calls
+
+
 @rule(
     "monitor-after-crash",
     source=f"{_MONITOR}, not 0 when the resource does not run",
@@ -35,9 +60,7 @@ def _reached(run: Transcript, name: ScenarioName) -> None:
 )
 def monitor_after_crash(run: Transcript) -> Judgement:
     """A monitor after every process was killed does not say that the service runs."""
-    with_processes(run)
-    _reached(run, "crash")
-    call = asked(run, "crash", "monitor")
+    call = _crashed(run)
     if is_active(call):
         return broken(f"every process was killed, and {said(call)}", call)
     if call.outcome == "no-answer":
@@ -53,8 +76,7 @@ def monitor_after_crash(run: Transcript) -> Judgement:
 )
 def recovery_after_crash(run: Transcript) -> Judgement:
     """After a crash a stop says 0, and a start brings the service up."""
-    with_processes(run)
-    _reached(run, "crash")
+    _crashed(run)
     stop, start = asked(run, "crash", "stop"), asked(run, "crash", "start", 1)
     if not stop.succeeded:
         return broken(f"after the crash, {said(stop)}", stop)
@@ -75,9 +97,7 @@ def recovery_after_crash(run: Transcript) -> Judgement:
 )
 def monitor_when_frozen(run: Transcript) -> Judgement:
     """The deepest monitor does not say that a service which stands still works."""
-    with_processes(run)
-    _reached(run, "frozen")
-    calls = run["frozen"].of("monitor")
+    calls = _frozen(run)
     if not calls:
         return not_provoked("no monitor was called")
     deepest = calls[-1]
@@ -98,8 +118,7 @@ def monitor_when_frozen(run: Transcript) -> Judgement:
 )
 def frozen_service_can_be_stopped(run: Transcript) -> Judgement:
     """A stop of a service that stands still ends it in its time."""
-    with_processes(run)
-    _reached(run, "frozen")
+    _frozen(run)
     call = asked(run, "frozen", "stop")
     if not call.succeeded:
         return broken(said(call), call)
@@ -128,7 +147,9 @@ def foreign_process_is_not_the_service(run: Transcript) -> Judgement:
     monitor, stop = asked(run, "foreign-pid", "monitor"), asked(run, "foreign-pid", "stop")
     if is_active(monitor):
         return broken(f"the process is somebody else's, and {said(monitor)}", monitor, fault=fault)
-    if scenario.bystander is False:
+    if scenario.bystander is None:
+        return not_provoked("whether the other process survived was not seen", monitor, stop)
+    if not scenario.bystander:
         return broken("stop killed the process of somebody else", monitor, stop, fault=fault)
     if not stop.succeeded:
         return broken(f"{said(stop)}, although the service is gone", monitor, stop, fault=fault)

@@ -26,8 +26,18 @@ def _of(run: Transcript, action: str, instance: str, nth: int = 0) -> Call:
     return calls[nth]
 
 
-def _both_started(run: Transcript) -> Call:
+def _another(run: Transcript) -> Call:
+    """The probe of the second; undecided where it is the first by another name."""
     started(run)
+    first, probe = _of(run, "start", INSTANCE), _of(run, "monitor", SECOND_INSTANCE)
+    if first.parameters == probe.parameters and is_active(probe):
+        sentence = "the second has the parameters of the first; --second NAME=VALUE gives it others"
+        undecided(not_provoked(sentence, probe))
+    return probe
+
+
+def _both_started(run: Transcript) -> Call:
+    _another(run)
     first, second = _of(run, "start", INSTANCE), _of(run, "start", SECOND_INSTANCE)
     if not first.succeeded or not second.succeeded:
         call = second if first.succeeded else first
@@ -49,8 +59,7 @@ def _both_started(run: Transcript) -> Call:
 )
 def second_instance_is_another(run: Transcript) -> Judgement:
     """A probe of the second says 7 while only the first runs, and its start starts it."""
-    started(run)
-    probe = _of(run, "monitor", SECOND_INSTANCE)
+    probe = _another(run)
     if is_active(probe):
         return broken(f"only the first was started, and of the second {said(probe)}", probe)
     call = _both_started(run)

@@ -9,6 +9,7 @@ from ocfkit.conformance.rules.registry import (
     asked,
     broken,
     described,
+    does_not_apply,
     holds,
     is_active,
     not_provoked,
@@ -50,7 +51,11 @@ def monitor_when_running(run: Transcript) -> Judgement:
 )
 def monitor_when_stopped(run: Transcript) -> Judgement:
     """A monitor of what does not run says 7, on a fresh node and after a stop."""
-    calls = [*run["stopped"].of("monitor")[:2], asked(run, "cycle", "monitor")]
+    calls = [
+        asked(run, "stopped", "monitor"),
+        asked(run, "stopped", "monitor", 1),
+        asked(run, "cycle", "monitor"),
+    ]
     for call in calls:
         if not call.exited(7):
             return broken(f"nothing has been started, and {said(call)}", call)
@@ -76,11 +81,21 @@ def monitor_changes_nothing(run: Transcript) -> Judgement:
     always = sorted(set[str].intersection(*changed))
     if always:
         return broken(f"each of {len(calls)} monitors changed {always[0]}", *calls)
+    left = [
+        _changed(call.before.files, call.after.files) - call.before.files.keys() for call in calls
+    ]
+    if all(left):
+        return broken(f"each of {len(calls)} monitors left a new file: {min(left[0])}", *calls)
+    last = {one.identity for one in calls[-1].after.processes}
     for call in calls:
         before = {one.identity for one in call.before.processes}
         new = [one for one in call.after.processes if one.identity not in before]
-        mine = [one for one in new if one.ppid == 1 and one.argv not in _commands(call)]
-        if mine and mine[0].identity in {one.identity for one in calls[-1].after.processes}:
+        mine = [
+            one
+            for one in new
+            if one.ppid == 1 and one.argv not in _commands(call) and one.identity in last
+        ]
+        if mine:
             return broken(f"it left process {mine[0].pid} `{mine[0].comm}`", call)
     return holds(f"{len(calls)} monitors changed no file", *calls)
 
@@ -109,8 +124,10 @@ def levels_answer(run: Transcript) -> Judgement:
     if run["levels"].unreached:
         return not_provoked(run["levels"].unreached)
     advertised = run.description.levels if run.description else ()
-    calls = run["levels"].of("monitor")[: len(advertised)]
-    for level, call in zip(advertised, calls, strict=False):
+    if not advertised:
+        return does_not_apply("the agent advertises no monitor")
+    calls = [asked(run, "levels", "monitor", nth) for nth in range(len(advertised))]
+    for level, call in zip(advertised, calls, strict=True):
         if not is_active(call):
             return broken(f"at level {level}, {said(call)}", call)
     return holds(f"{len(calls)} levels: {', '.join(map(str, advertised))}", *calls)

@@ -78,8 +78,8 @@ def wrong_type_is_refused(run: Transcript) -> Judgement:
     """A value that is not of its parameter's type is refused by validate-all and by start."""
     described(run)
     parameters = run.description.parameters if run.description else ()
-    if not any(each.type in ("integer", "boolean") for each in parameters):
-        return does_not_apply("every parameter is a string")
+    if not any(each.type in ("integer", "boolean") and not each.deprecated for each in parameters):
+        return does_not_apply("no parameter is an integer or a boolean")
     calls = [*_ill_typed(run, "validate-all"), *_ill_typed(run, "start")]
     calls = [call for call in calls if not (call.action == "validate-all" and call.exited(3))]
     for call in calls:
@@ -132,14 +132,28 @@ def probe_needs_no_parameters(run: Transcript) -> Judgement:
 
 def _answer_to_bad(run: Transcript, action: str, codes: tuple[int, ...]) -> Judgement:
     described(run)
-    calls = run["bad-parameters"].of(action)
-    if not calls:
+    if not run["bad-parameters"].of(action):
         return does_not_apply("no parameter is required, an integer or a boolean")
+    calls = _while_stopped(run, action)
+    if not calls:
+        return not_provoked("with each wrong parameter, the agent started")
     for call in calls:
         if not call.exited(*codes):
             wrong = [f"{name}={value}" for name, value in call.parameters.items()]
             return broken(f"with {' '.join(wrong) or 'no parameter'}, {said(call)}", call)
     return holds(f"{len(calls)} times {said(calls[0])}", *calls[:2])
+
+
+def _while_stopped(run: Transcript, action: str) -> list[Call]:
+    """Those that come behind no start that worked."""
+    found: list[Call] = []
+    started = False
+    for call in run["bad-parameters"].calls:
+        if call.action in ("validate-all", "start"):
+            started = call.action == "start" and call.succeeded
+        elif call.action == action and not started:
+            found.append(call)
+    return found
 
 
 @rule(
@@ -153,8 +167,8 @@ def defaults_are_the_code_s(run: Transcript) -> Judgement:
     """A parameter set to its advertised default changes nothing."""
     described(run)
     first = started(run)
-    if run["defaults"].unreached:
-        return does_not_apply(run["defaults"].unreached)
+    if not _unsaid_defaults(run):
+        return does_not_apply("the meta-data has no default that the user has not set")
     for action, usual in (("start", first), ("monitor", asked(run, "cycle", "monitor", 2))):
         call = asked(run, "defaults", action)
         if (call.outcome, call.code) != (usual.outcome, usual.code):
@@ -172,6 +186,14 @@ def defaults_are_the_code_s(run: Transcript) -> Judgement:
             sentence = f"only one of the two {what} {difference[0]}"
             return broken(f"with the defaults said outright {sentence}", first, start)
     return holds("the same with the defaults said outright", first, start)
+
+
+def _unsaid_defaults(run: Transcript) -> list[Parameter]:
+    return [
+        each
+        for each in (run.description.parameters if run.description else ())
+        if each.default is not None and each.name not in run.parameters
+    ]
 
 
 def _programs(state: State) -> set[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Literal, Never
+from typing import Literal, Never, get_args
 
 from lsbcheck.transcript import Fault
 from ocfkit.conformance.transcript import Call, Scenario, ScenarioName, Transcript
@@ -18,6 +18,10 @@ Profile = Literal["ocf", "pacemaker", "strict"]
 PROFILES: tuple[Profile, ...] = ("ocf", "pacemaker", "strict")
 """The OCF text; what Pacemaker and its tools rely on besides; what experience asks for. Each
 extends the one before."""
+
+
+EVERYWHERE: tuple[ScenarioName, ...] = get_args(ScenarioName)
+"""What a rule reads that is about every call, whatever was done to the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Rule:
     profile: Profile
     """The first profile that counts it."""
     needs: tuple[ScenarioName, ...]
-    """What it reads besides `meta-data` and `cycle`, which every rule may."""
+    """What it reads; `meta-data` and `cycle` are made for every rule, and need not be named where
+    a guard below asks for them."""
     consequence: str
     """What a broken one does to a cluster or its operator."""
     judge: Callable[[Transcript], Judgement]
@@ -140,11 +145,16 @@ def undecided(judgement: Judgement) -> Never:
 
 def asked(run: Transcript, name: ScenarioName, action: str, nth: int = 0) -> Call:
     """The `nth` call of this action in the scenario; undecided if it was not reached."""
-    scenario = run[name]
+    scenario = _whole(run, name)
     call = scenario.call(action, nth)
     if call is None:
         undecided(not_provoked(why_unreached(run, scenario, action), *scenario.calls[-1:]))
     return call
+
+
+def calls_in(run: Transcript, names: Iterable[ScenarioName]) -> list[Call]:
+    """All calls of these scenarios."""
+    return [call for name in names for call in run[name].calls]
 
 
 def why_unreached(run: Transcript, scenario: Scenario, action: str) -> str:
@@ -158,8 +168,16 @@ def why_unreached(run: Transcript, scenario: Scenario, action: str) -> str:
     )
 
 
+def _whole(run: Transcript, name: ScenarioName) -> Scenario:
+    """The scenario; no verdict where the check itself failed in it."""
+    if run[name].error:
+        undecided(Judgement("error", run[name].error))
+    return run[name]
+
+
 def described(run: Transcript) -> None:
     """Go on only where there is meta-data."""
+    _whole(run, "meta-data")
     if run.description is None:
         undecided(not_provoked(f"there is no meta-data to read: {run.why_no_description}"))
 

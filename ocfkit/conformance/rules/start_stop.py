@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from lsbcheck.transcript import Process
 from ocfkit.conformance.rules.registry import (
     Judgement,
     asked,
@@ -17,7 +20,7 @@ from ocfkit.conformance.rules.registry import (
 from ocfkit.conformance.transcript import State, Transcript
 
 _ACTIONS = "OCF Resource Agent API 1.1, Actions"
-_PASSING = ("/run/", "/tmp/", "/var/run/", "/var/lock/")  # noqa: S108 - nothing is put there
+_PASSING = ("/run/", "/tmp/", "/dev/shm/", "/var/run/", "/var/lock/")  # noqa: S108 - nothing is put there
 """Where files last no longer than what runs; those elsewhere are logs and data, the service's."""
 
 
@@ -74,21 +77,31 @@ def start_when_running(run: Transcript) -> Judgement:
     if not call.succeeded:
         return broken(f"{said(call)}, although the service was running", call)
     before, after = _lasting(call.before), _lasting(call.end)
-    gone, new = before.keys() - after.keys(), after.keys() - before.keys()
-    alike = [key for key in new if after[key] in before.values()]
     if before and not before.keys() & after.keys():
         return broken(f"{said(call)}, and no process from before it is left", call)
-    if alike and not gone:
-        words = " ".join(after[alike[0]])
-        return broken(f"{said(call)}, and started another `{words}`", call)
+    gone = [before[key].argv for key in before.keys() - after.keys()]
+    for one in _come(before, after):
+        if one.argv in gone:
+            return broken(f"{said(call)}, and started `{' '.join(one.argv)}` anew", call)
+        if one.argv in {each.argv for each in before.values()}:
+            return broken(f"{said(call)}, and started another `{' '.join(one.argv)}`", call)
     later = asked(run, "cycle", "monitor", 4)
     if not is_active(later):
         return broken(f"after it, {said(later)}", call, later)
     return holds(f"{said(call)}, and the same {len(before)} processes run", call)
 
 
-def _lasting(state: State) -> dict[tuple[int, int], tuple[str, ...]]:
-    return {one.identity: one.argv for one in state.processes if one.state not in "ZX"}
+_Lasting = Mapping[tuple[int, int], Process]
+
+
+def _lasting(state: State) -> _Lasting:
+    return {one.identity: one for one in state.processes if one.state not in "ZX"}
+
+
+def _come(before: _Lasting, after: _Lasting) -> list[Process]:
+    """Those that were not there before, but for workers of what was."""
+    old = {one.pid for one in before.values()}
+    return [one for key, one in after.items() if key not in before and one.ppid not in old]
 
 
 @rule(
@@ -116,7 +129,8 @@ def stop_succeeds(run: Transcript) -> Judgement:
 def stop_when_stopped(run: Transcript) -> Judgement:
     """A stop of what does not run says 0, on a fresh node and after another stop."""
     first = asked(run, "stopped", "stop")
-    calls = [first, *run["cycle"].of("stop")[1:]]
+    after = asked(run, "cycle", "monitor", 5)
+    calls = [first, asked(run, "cycle", "stop", 1)] if after.exited(7) else [first]
     for call in calls:
         if not call.succeeded:
             where = "on a fresh node" if call is first else "after another stop"
@@ -135,8 +149,10 @@ def stop_leaves_no_process(run: Transcript) -> Judgement:
     call = asked(run, "cycle", "stop")
     if not call.succeeded:
         return not_provoked(f"{said(call)}: it does not claim that nothing is left", call)
-    if run.service is None and not call.before.processes:
+    if not call.before.processes and run.service is None:
         return does_not_apply("the agent leaves no process running")
+    if not call.before.processes:
+        return not_provoked("no process was left before the stop", call)
     left = [one for one in call.end.processes if one.state not in "ZX"]
     if left:
         return broken(f"{said(call)}, and process {left[0].pid} `{left[0].comm}` is left", call)

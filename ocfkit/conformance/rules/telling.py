@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ocfkit.conformance.rules.registry import (
+    EVERYWHERE,
     Judgement,
+    asked,
     broken,
+    calls_in,
+    described,
     does_not_apply,
     holds,
     not_provoked,
@@ -24,15 +28,11 @@ _PARAMETERS = "OCF Resource Agent API 1.1, Parameter passing: never in arguments
     source="Pacemaker: the text behind `ocf-exit-reason:` is what crm_mon shows of a failure",
     consequence="The operator sees a number, and looks for the cause in the dark.",
     profile="pacemaker",
-    needs=("bad-parameters", "missing-program", "start-failure", "crash"),
+    needs=EVERYWHERE,
 )
 def failures_have_reasons(run: Transcript) -> Judgement:
-    """Every failure comes with a reason; 7 from a probe is none, nor is 3."""
-    failures = [
-        call
-        for call in run.calls
-        if call.outcome == "exited" and call.action != "meta-data" and call.code not in (0, 3, 7, 8)
-    ]
+    """Every failure comes with a reason; 7 from a monitor is none, nor is 3."""
+    failures = [call for call in calls_in(run, EVERYWHERE) if _failed(call)]
     if not failures:
         return not_provoked("no call failed")
     silent = [call for call in failures if not call.reason]
@@ -43,12 +43,27 @@ def failures_have_reasons(run: Transcript) -> Judgement:
     return holds(f"{len(failures)} failures, each with a reason", failures[0])
 
 
-def _secrets(run: Transcript) -> dict[str, str]:
+def _failed(call: Call) -> bool:
+    """Whether it ended with a code for which an operator wants to know why."""
+    usual = (0, 3, 7, 8, 190, 191) if call.action == "monitor" else (0, 3)
+    return call.outcome == "exited" and call.code not in usual and call.action != "meta-data"
+
+
+def _secrets(run: Transcript) -> Mapping[str, str]:
+    described(run)
     if not run.secrets:
         undecided(does_not_apply("no parameter is a secret by its name"))
-    if run["secrets"].unreached or not run["secrets"].calls:
-        undecided(not_provoked(run["secrets"].unreached or "nothing was called"))
-    return dict(run.secrets)
+    return run.secrets
+
+
+def _used(run: Transcript) -> None:
+    """Go on only where the service came up, and so had a use for its secrets."""
+    call = asked(run, "secrets", "start")
+    if not call.succeeded:
+        names = " ".join(f"-p {name}=@FILE" for name in run.secrets)
+        undecided(
+            not_provoked(f"with secrets of our own, {said(call)}; {names} gives others", call)
+        )
 
 
 @rule(
@@ -71,6 +86,9 @@ def secrets_are_not_in_arguments(run: Transcript) -> Judgement:
             for name, value in secrets.items():
                 if any(value in word for word in one.argv):
                     return broken(f"{name} is in the arguments of process {one.pid}", call)
+    _used(run)
+    if not starts:
+        return not_provoked("no start of a program was seen", *_calls(run))
     return holds(f"{len(starts)} programs were started, none with {', '.join(secrets)}")
 
 
@@ -89,6 +107,7 @@ def secrets_are_not_told(run: Transcript) -> Judgement:
                 return broken(f"{name} is in what {call.action} prints", call)
         if value in run["secrets"].log:
             return broken(f"{name} is in the cluster's log (HA_LOGFILE)", *_calls(run))
+    _used(run)
     return holds(f"neither the output nor the log has {', '.join(secrets)}")
 
 
