@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lsbcheck.sandbox.mounts import PRIVATE
 from ocfkit import launchers
 
-_NAME = re.compile(r"ocf:([^:/]+):([^:/]+)")
+_NAME = re.compile(r"ocf:(?!\.{1,2}:)([^:/\0]+):(?!\.{1,2}$)([^:/\0]+)")
 
 
 class AgentFileError(Exception):
@@ -82,6 +82,8 @@ def _require_agent(path: str, word: str) -> None:
         mode = os.stat(path).st_mode
     except OSError as error:
         raise AgentFileError(f"{word}: {error.strerror}: {path}") from None
+    except ValueError:
+        raise AgentFileError(f"{word!r} has a NUL character in it") from None
     if not stat.S_ISREG(mode):
         raise AgentFileError(f"{word} is no file: {path}")
     if not mode & 0o111:

@@ -23,9 +23,8 @@ def is_secret(name: str) -> bool:
 
 def of(description: Description | None, given: Mapping[str, str]) -> dict[str, str]:
     """The secret parameters with the value that the user gave, else with one of our own."""
-    names = [each.name for each in description.parameters] if description else []
-    return {
-        name: given.get(name) or f"canary-{secrets.token_hex(8)}"
-        for name in names
-        if is_secret(name) and len(given.get(name) or " " * SHORTEST) >= SHORTEST
-    }
+    found = {name: value for name, value in given.items() if value and is_secret(name)}
+    for each in description.parameters if description else ():
+        if is_secret(each.name) and each.type == "string" and each.name not in found:
+            found[each.name] = f"canary-{secrets.token_hex(8)}"
+    return {name: value for name, value in found.items() if len(value) >= SHORTEST}

@@ -103,7 +103,7 @@ def parse(xml: str) -> Description:
     """Read meta-data; raises DescriptionError."""
     try:
         root = ET.fromstring(xml)  # noqa: S314 - expat 2.4.1 and later bounds what entities grow to
-    except ET.ParseError as error:
+    except (ET.ParseError, UnicodeError) as error:
         raise DescriptionError(f"it is no XML: {error}") from None
     if root.tag != "resource-agent":
         raise DescriptionError(f"its root element is <{root.tag}> and not <resource-agent>")
