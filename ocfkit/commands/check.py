@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ocfkit.commands.again import again
 from ocfkit.commands.arguments import FailedError, Parser, WrongCallError, a_duration
 from ocfkit.commands.streams import complain
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from lsbcheck.exitcodes import ExitCode
     from lsbcheck.report.colour import Paper
     from ocfkit.conformance.agent_file import AgentFile
+    from ocfkit.conformance.report.document import Document
     from ocfkit.conformance.rules import Rule
 
 SUMMARY = "check an OCF agent, in whatever language, in a sandbox"
 
-FORMATS = ("text", "json", "junit")
+FORMAT_NAMES = ("text", "json", "junit", "html")
 
 _EPILOG = """\
 examples:
@@ -80,7 +82,12 @@ def configure(parser: Parser) -> None:
         metavar="RULE",
         help="only this rule, and only the calls that it needs; may be repeated",
     )
-    add("--format", choices=FORMATS, default="text", help="of the report (default: %(default)s)")
+    add(
+        "--format",
+        choices=FORMAT_NAMES,
+        default="text",
+        help="of the report (default: %(default)s)",
+    )
     add("-o", "--output", metavar="FILE", help="write the report into a file")
     add(
         "--timeout",
@@ -168,6 +175,7 @@ def _checked(arguments: argparse.Namespace) -> int:
         chosen=chosen,
         counting=counting,
         exit_code=_code([report.judgements[rule].verdict for rule in counting]),
+        again=again(arguments),
     )
     text = _written(shown, arguments)
     if arguments.output is None:
@@ -183,22 +191,17 @@ def _checked(arguments: argparse.Namespace) -> int:
     return shown["exit_code"]
 
 
-def _written(shown: object, arguments: argparse.Namespace) -> str:
+def _written(shown: Document, arguments: argparse.Namespace) -> str:
     import io
-    from typing import cast
 
     from lsbcheck.report.colour import Paper
-    from ocfkit.conformance.report import document as documents
     from ocfkit.conformance.report import text
-    from ocfkit.conformance.report.junit import junit
+    from ocfkit.conformance.report.formats import FORMATS
 
-    told = cast("documents.Document", shown)
-    if arguments.format == "json":
-        return documents.dumps(told)
-    if arguments.format == "junit":
-        return junit(told)
+    if arguments.format in FORMATS:
+        return FORMATS[arguments.format](shown)
     stream = io.StringIO()
-    text.write(Paper(stream, colour=_colour(arguments), width=_width()), told)
+    text.write(Paper(stream, colour=_colour(arguments), width=_width()), shown)
     return stream.getvalue()
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 from lsbcheck.exitcodes import ExitCode
 from lsbcheck.transcript import Process
 from ocfkit import __version__
 from ocfkit.conformance.check import Report
+from ocfkit.conformance.report.mask import Mask
 from ocfkit.conformance.rules import Profile, Rule, Verdict
 from ocfkit.conformance.transcript import Call
 
 SCHEMA_VERSION = 1
 """Rises when a field goes away or changes its meaning; new fields may come without it."""
 
-MASK = "***"
+_LONGEST = 500
+"""Characters of a sentence; what an agent says on one line may be more."""
+_OUTPUT = 4000
 
 
 class Document(TypedDict):
@@ -29,6 +32,7 @@ class Document(TypedDict):
     profile: Profile
     chosen_rules: list[str] | None
     exit_code: ExitCode
+    again: list[str]
     parameters: dict[str, str]
     service: ServiceShown | None
     schemas: dict[str, str]
@@ -86,15 +90,16 @@ def document(
     chosen: Sequence[str] | None,
     counting: frozenset[str],
     exit_code: ExitCode,
+    again: Sequence[str] = (),
 ) -> Document:
-    """Everything that a reader needs."""
+    """Everything that a reader needs; `again`: the command line that makes the same check."""
     run = report.transcript
-    mask = _Mask(run.secrets)
+    mask = Mask(run)
     service: ServiceShown | None = None
     if run.service is not None:
         main = run.service.main
         service = {
-            "daemon": None if main is None else mask.all(main.argv or (main.path,)),
+            "daemon": None if main is None else list(main.argv or (main.path,)),
             "processes": len(run.service.processes),
             "listeners": list(run.service.listeners),
             "pid_files": list(run.service.pid_files),
@@ -102,15 +107,16 @@ def document(
     return {
         "schema_version": SCHEMA_VERSION,
         "ocfkit": __version__,
-        "agent": run.agent,
-        "name": run.name,
+        "agent": mask(run.agent),
+        "name": mask(run.name),
         "profile": profile,
         "chosen_rules": None if chosen is None else list(chosen),
         "exit_code": exit_code,
-        "parameters": mask.values(run.parameters),
-        "service": service,
-        "schemas": dict(run.schemas),
-        "notes": list(report.notes),
+        "again": mask(list(again)),
+        "parameters": mask(dict(run.parameters)),
+        "service": mask(service),
+        "schemas": mask(dict(run.schemas)),
+        "notes": mask(list(report.notes)),
         "rules": [_rule(rule, report, counting, mask) for rule in rules],
     }
 
@@ -120,7 +126,7 @@ def dumps(shown: Document) -> str:
     return json.dumps(shown, indent=2, allow_nan=False) + "\n"
 
 
-def _rule(rule: Rule, report: Report, counting: frozenset[str], mask: _Mask) -> RuleShown:
+def _rule(rule: Rule, report: Report, counting: frozenset[str], mask: Mask) -> RuleShown:
     judged = report.judgements[rule.id]
     fault = judged.fault
     provoked = "" if fault is None else fault.tried
@@ -132,50 +138,37 @@ def _rule(rule: Rule, report: Report, counting: frozenset[str], mask: _Mask) -> 
         "profile": rule.profile,
         "counts": rule.id in counting,
         "verdict": judged.verdict,
-        "sentence": mask(judged.sentence),
+        "sentence": _short(mask(judged.sentence)),
         "consequence": rule.consequence if judged.verdict == "fail" else "",
         "source": rule.source,
         "provoked": mask(provoked),
-        "remarks": mask.all(judged.remarks),
+        "remarks": [_short(mask(each)) for each in judged.remarks],
         "calls": [_call(call, mask) for call in judged.calls],
     }
 
 
-def _call(call: Call, mask: _Mask) -> CallShown:
+def _short(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[:_LONGEST]}…"
+
+
+def _call(call: Call, mask: Mask) -> CallShown:
+    output = call.stdout + call.stderr if call.action != "meta-data" else call.stderr
     return {
         "action": call.action,
-        "argv": list(call.argv),
-        "environ": mask.values(call.environ),
+        "argv": mask(list(call.argv)),
+        "environ": mask(dict(call.environ)),
         "uid": call.uid,
         "answer": call.answer,
         "code": call.code,
         "seconds": round(call.seconds, 3),
         "limit": call.limit,
         "reason": mask(call.reason),
-        "output": mask((call.stdout + call.stderr)[-4000:]) if call.action != "meta-data" else "",
-        "before": mask.all(map(_process, call.before.processes)),
-        "after": mask.all(map(_process, call.end.processes)),
+        "output": mask(output)[-_OUTPUT:],
+        "before": mask(list(map(_process, call.before.processes))),
+        "after": mask(list(map(_process, call.end.processes))),
     }
 
 
 def _process(process: Process) -> str:
     words = " ".join(process.argv) or f"[{process.comm}]"
     return f"{process.pid} {process.state} uid {process.uid} {words}"
-
-
-class _Mask:
-    """Text without secrets."""
-
-    def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._secrets = sorted(secrets.values(), key=len, reverse=True)
-
-    def __call__(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return text
-
-    def all(self, texts: Iterable[str]) -> list[str]:
-        return [self(text) for text in texts]
-
-    def values(self, texts: Mapping[str, str]) -> dict[str, str]:
-        return {name: self(text) for name, text in texts.items()}

@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 from lsbcheck.report.visible import visible
 from ocfkit.conformance.report.document import Document, RuleShown
+from ocfkit.conformance.report.words import basis, proof
 
 
 def junit(shown: Document) -> str:
@@ -46,13 +47,22 @@ def _case(shown: Document, rule: RuleShown) -> ET.Element:
     )
     if rule["verdict"] == "pass":
         return case
-    tag = "skipped"
-    if rule["counts"] and rule["verdict"] in ("fail", "error"):
-        tag = "failure" if rule["verdict"] == "fail" else "error"
-    message = rule["sentence"] if tag == "failure" else f"{rule['verdict']}: {rule['sentence']}"
-    answer = ET.SubElement(case, tag, type=rule["id"], message=visible(message))
-    lines = [rule["title"], rule["consequence"], rule["source"]]
-    for call in rule["calls"]:
-        lines += [f"$ {' '.join(call['argv'])}", f"  {call['answer']}"]
-    answer.text = "\n" + "\n".join(visible(line) for line in lines if line) + "\n"
+    answer = ET.SubElement(
+        case, _tag(rule), type=rule["id"], message=visible(_message(shown, rule))
+    )
+    answer.text = "\n" + "\n".join(map(visible, proof(shown, rule))) + "\n"
     return case
+
+
+def _tag(rule: RuleShown) -> str:
+    if rule["counts"] and rule["verdict"] == "fail":
+        return "failure"
+    return "error" if rule["counts"] and rule["verdict"] == "error" else "skipped"
+
+
+def _message(shown: Document, rule: RuleShown) -> str:
+    """The sentence, and why it is no failure."""
+    if rule["verdict"] == "fail" and rule["counts"]:
+        return rule["sentence"]
+    why = "" if rule["counts"] else f", does not count ({basis(shown)})"
+    return f"{rule['verdict']}{why}: {rule['sentence']}"

@@ -390,7 +390,7 @@ def meta_data_is_the_same_for_all(run: Transcript) -> Judgement:
 def _difference(first: Call, other: Call) -> str:
     for old, new in zip(first.stdout.splitlines(), other.stdout.splitlines(), strict=False):
         if old != new:
-            return f": {new.strip()[:60]!r} instead of {old.strip()[:60]!r}"
+            return f": {new.strip()!r} instead of {old.strip()!r}"
     return ""
 
 
@@ -420,7 +420,7 @@ def meta_data_says_nothing_else(run: Transcript) -> Judgement:
     """The action meta-data writes nothing on standard error."""
     call = asked(run, "meta-data", "meta-data")
     if call.stderr.strip():
-        return broken(f"it says {call.stderr.strip().splitlines()[0][:80]!r}", call)
+        return broken(f"it says {call.stderr.strip().splitlines()[0]!r}", call)
     if run.description is None:
         return does_not_apply("there is no meta-data")
     return holds("standard error was empty", call)

@@ -36,7 +36,7 @@ def start_succeeds(run: Transcript) -> Judgement:
         return holds(said(call), call)
     told = call.reason or (call.stderr.strip().splitlines() or ["no reason is told"])[-1]
     hint = "" if run.parameters else "; -p NAME=VALUE gives the agent its parameters"
-    return not_provoked(f"{said(call)}: {told[:160]}{hint}", call)
+    return not_provoked(f"{said(call)}: {told}{hint}", call)
 
 
 @rule(

@@ -1,0 +1,33 @@
+"""The command line that makes the same check once more, without a secret in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def again(arguments: argparse.Namespace) -> list[str]:
+    """The words, without rules, format and file. A secret that stood there is `NAME=@FILE`."""
+    words = ["ocfkit", "check", str(arguments.agent)]
+    for option, pairs in (("-p", arguments.parameters), ("--second", arguments.second)):
+        for pair in pairs:
+            words += [option, _without_secret(pair)]
+    if arguments.root != "/":
+        words += ["--root", arguments.root]
+    if arguments.prepare is not None:
+        words.append(f"--prepare={arguments.prepare}")
+    if arguments.timeout != _USUAL_TIMEOUT:
+        words += ["--timeout", f"{arguments.timeout:g}s"]
+    return words
+
+
+_USUAL_TIMEOUT = 60.0
+
+
+def _without_secret(pair: str) -> str:
+    from ocfkit.conformance.canaries import is_secret
+
+    name, _, value = pair.partition("=")
+    return f"{name}=@FILE" if is_secret(name) and not value.startswith("@") else pair
