@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lsbcheck.sandbox.mounts import PRIVATE
 from ocfkit import launchers
 
-_NAME = re.compile(r"ocf:(?!\.{1,2}:)([^:/\0]+):(?!\.{1,2}$)([^:/\0]+)")
+_NAME = re.compile(r"ocf:(?!\.{1,2}:)([^:/\0]+):(?!\.{1,2}\Z)([^:/\0]+)")
 
 
 class AgentFileError(Exception):

