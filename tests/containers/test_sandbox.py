@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from lsbcheck.sandbox.container import baggage, guest
 from lsbcheck.sandbox.container.backend import ContainerBackend
 from lsbcheck.sandbox.interface import Backend, SandboxLost
 from tests.containers.engines import Engine
@@ -18,6 +19,17 @@ anywhere = everywhere.anywhere
 sandbox = everywhere.sandbox
 watched = everywhere.watched
 guarded = everywhere.guarded
+
+NOHUP = f"""if True:
+    import ctypes, os, signal, sys
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    call = {guest.RT_SIGACTION}[os.uname().machine]
+    hidden = ctypes.CDLL(None).syscall(call, 32, (1).to_bytes(32, sys.byteorder), None, 8)
+    assert hidden == 0  # ignored, as by what posix_spawn has started
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    os.execv(sys.argv[1], sys.argv[1:])
+    """
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +43,22 @@ def any_backend(isolating: Backend) -> Backend:
     return isolating
 
 
-class TestRun(everywhere.TestRun): ...
+class TestRun(everywhere.TestRun):
+    @pytest.mark.parametrize("engine", ["docker"], indirect=True)
+    def test_hands_on_nothing_that_the_engine_was_started_with(
+        self, engine: Engine, small_image: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that was started by nohup ignores SIGHUP, and so does PID 1 of its containers."""
+        usual = baggage.command
+
+        def under_nohup(*, carried: bool) -> list[str]:
+            return ["/usr/bin/python3", "-IS", "-c", NOHUP, *usual(carried=carried)]
+
+        monkeypatch.setattr(baggage, "command", under_nohup)
+        with engine.backend(small_image) as backend, backend.create() as made:
+            self.test_leaves_no_descriptor_open_and_no_signal_ignored_or_blocked(made)
+            policy = everywhere.python(made, "import os; print(os.sched_getscheduler(0))")
+            assert policy == str(os.SCHED_OTHER)
 
 
 class TestDeadline(everywhere.TestDeadline): ...

@@ -14,6 +14,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import stat
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 
     from lsbcheck.sandbox.machine import Link
 
+RT_SIGACTION = {"x86_64": 13, "aarch64": 134}  # <asm/unistd.h>
 _PRIVATE = ("/run", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - the container's own
 _RUN_ONLY_HOST = ("/run/systemd", "/run/udev")
 _LOCKS = "/run/lock"
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the container's own
 _MOUNTED_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+_HIDDEN_SIGNALS = (32, 33)  # signal(3) of glibc refuses them; posix_spawn(3) may leave one ignored
+_BY_DEFAULT = bytes(32)  # struct sigaction of the kernel: SIG_DFL is 0
 
 Json = Any  # what json.loads returns: written by the backend that started us
 
@@ -119,6 +123,7 @@ def _wanted(link: Link) -> dict[str, list[str]]:
 
 def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
     notes: list[str] = []
+    _forget_the_engine()
     _own_network()
     _own_files(notes)
     for folder in _PRIVATE:
@@ -144,6 +149,20 @@ def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
     machine.since = since
     machine.fixed = frozenset(Machine.do_changed_files(machine))
     return machine
+
+
+def _forget_the_engine() -> None:
+    """What it was started with it hands on, and that is not for daemons (as in `server`).
+
+    An engine that nohup has started ignores SIGHUP, and so would they.
+    """
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+    for number in signal.valid_signals() - kept:
+        signal.signal(number, signal.SIG_DFL)
+    for hidden in _HIDDEN_SIGNALS:
+        namespaces.syscall(RT_SIGACTION[os.uname().machine], hidden, _BY_DEFAULT, None, 8)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _own_network() -> None:
