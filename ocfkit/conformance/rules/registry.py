@@ -20,8 +20,11 @@ PROFILES: tuple[Profile, ...] = ("ocf", "pacemaker", "strict")
 extends the one before."""
 
 
-EVERYWHERE: tuple[ScenarioName, ...] = get_args(ScenarioName)
-"""What a rule reads that is about every call, whatever was done to the service."""
+EVERYWHERE: tuple[ScenarioName, ...] = tuple(
+    name for name in get_args(ScenarioName) if name != "nobody"
+)
+"""What a rule reads that is about every call, whatever was done to the service. The cluster calls
+as root: what is said without it has a rule of its own."""
 
 
 @dataclass(frozen=True, slots=True)

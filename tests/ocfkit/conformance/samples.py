@@ -305,7 +305,11 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         not_provoked=(that_does_not_start(), Transcript("x", "x")),
     ),
     "exit-codes-are-defined": Samples(
-        holds=(in_cycle(3, monitor(190)), in_cycle(7, stop(HANGS))),
+        holds=(
+            in_cycle(3, monitor(190)),
+            in_cycle(7, stop(HANGS)),
+            seen(nobody=(start(126, uid=65534),)),
+        ),
         breaks=(
             in_cycle(7, stop(143)),
             in_cycle(7, stop(7)),
@@ -726,6 +730,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             in_cycle(3, monitor(190, stderr="")),
             in_cycle(2, monitor(KILLED)),
             seen(optional=(call("notify", 3, stderr=""),)),
+            seen(nobody=(start(1, uid=65534, stderr="touch: Permission denied\n"),)),
         ),
         breaks=(
             in_cycle(7, stop(1, stderr="cannot stop\n")),
