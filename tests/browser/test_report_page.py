@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from lsbcheck.report import Setting
 from lsbcheck.report.html import page as page_of
 from lsbcheck.report.json import document
 from lsbcheck.report.shape import Document
 from lsbcheck.rules import RULES
-from tests.browser.chromium import chromium, processes_of
 from tests.browser.fleet import KINDS, fleet
+from tests.browser.reader import AXE, PHONE, Reader, violations
 
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 START_FAILURE = "start-failure-reported"
 expect.set_options(timeout=30_000)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if shutil.which("chromium") is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    folder = tmp_path_factory.mktemp("chromium") / "profile"
-    with chromium(folder) as address, sync_playwright() as playwright:
-        yield playwright.chromium.connect_over_cdp(address)
-    assert processes_of(folder) == []
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +34,6 @@ def written(folder: Path, shown: Document) -> str:
     file = folder / "report.html"
     file.write_text(page_of(shown), "ascii")
     return file.as_uri()
-
-
-class Reader:
-    """Somebody with a browser; whatever it complains of or asks for is kept."""
-
-    def __init__(self, browser: Browser, **options: Any) -> None:  # noqa: ANN401 - Playwright's own
-        options.setdefault("viewport", DESKTOP)
-        options.setdefault("locale", "en-US")
-        self.context = browser.new_context(**options)
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        network = self.context.new_cdp_session(self.page)
-        network.on("Network.requestWillBeSent", self._requested)
-        network.send("Network.enable")  # pyright: ignore[reportUnknownMemberType]
-
-    def _requested(self, event: dict[str, Any]) -> None:
-        self.requests.append(event["request"]["url"])
-
-    def opens(self, address: str) -> Page:
-        self.page.goto(address)
-        return self.page
 
 
 @pytest.fixture
@@ -390,8 +351,6 @@ class TestOnAPhone:
 
 
 class TestAccessibility:
-    AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
-
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("locale", ["en-US", "ja-JP"])
     def test_axe_finds_nothing(
@@ -399,7 +358,7 @@ class TestAccessibility:
     ) -> None:
         reader = Reader(browser, color_scheme=scheme, locale=locale, bypass_csp=True)
         page = reader.opens(every_kind)
-        page.evaluate(self.AXE)
+        page.evaluate(AXE)
         assert violations(page) == []
         broken_start(page).click()
         for summary in page.locator("dialog summary").all()[:6]:
@@ -421,7 +380,7 @@ class TestAccessibility:
                 rule["baseline"] = rule["verdict"]
         reader = Reader(browser, **PHONE, color_scheme=scheme, bypass_csp=True)
         page = reader.opens(written(tmp_path, shown))
-        page.evaluate(self.AXE)
+        page.evaluate(AXE)
         page.locator("details.setting > summary").click()
         assert page.locator("#matrix tbody i.k").count() > 0
         assert violations(page) == []
@@ -433,22 +392,13 @@ class TestAccessibility:
     def test_axe_would_have_found_something(self, browser: Browser, every_kind: str) -> None:
         reader = Reader(browser, bypass_csp=True)
         page = reader.opens(every_kind)
-        page.evaluate(self.AXE)
+        page.evaluate(AXE)
         page.evaluate(
             "document.querySelector('#search').closest('label').replaceWith(document.querySelector('#search'))"
         )
         page.add_style_tag(content=".count { color: #bbb !important; }")
         assert {"color-contrast"} <= {one.partition(":")[0] for one in violations(page)}
         reader.context.close()
-
-
-def violations(page: Page) -> list[str]:
-    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    return [
-        f"{one['id']}: {node['target']} {node['failureSummary']}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]
 
 
 # Ways out of a page that need nobody to click; each asks `address` for its own name.
