@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lsbcheck.sandbox.container.backend import ContainerBackend
 from tests.containers import images
 from tests.containers.command import LAB, SERVICE, lsbcheck
 from tests.containers.engines import Engine
@@ -146,6 +148,33 @@ def test_an_image_with_a_start_of_its_own_a_user_and_a_health_check_is_only_a_ro
     assert said.code == 0, said
     assert said.verdicts == HOLD
     assert _volumes(engine) == before
+
+
+def test_a_volume_of_an_image_is_a_folder_like_any_other(engine: Engine, small_image: str) -> None:
+    """An engine covers it with a file system of its own, into which docker copies what is lost."""
+    with (
+        images.with_files(engine.client, small_image, {"/srv/own": (b"own", 0o644)}) as plain,
+        images.changed(engine.client, plain, "VOLUME /srv") as image,
+        ContainerBackend(
+            replace(engine.wish(image), copies=(("/srv/new", b"new", 0o755),)), engine.environ
+        ) as made,
+        made.create() as sandbox,
+    ):
+        assert made.notes == []
+        assert (sandbox.read_file("/srv/own"), sandbox.read_file("/srv/new")) == (b"own", b"new")
+        sandbox.run(["sh", "-c", "echo >>/srv/own"], env={"PATH": "/bin"}, deadline=60)
+        assert sandbox.changed_files() == ["/srv/own"]
+
+
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_a_file_that_cannot_be_copied_to_where_it_is_wanted_is_told(
+    engine: Engine, small_image: str
+) -> None:
+    words = (*engine.options, "--image", small_image, "--copy", f"{__file__}:/etc", "lab")
+    said = lsbcheck(*words, environ=engine.environ)
+    assert (said.code, said.out) == (4, "")
+    assert "--copy: Is a directory (/etc)" in said.err
+    assert engine.left(said.pid) == []
 
 
 def _volumes(engine: Engine) -> set[str]:

@@ -137,7 +137,8 @@ class ContainerBackend:
         request = {
             "watch": list(watch),
             "capabilities": list(self._wish.capabilities),
-            "kept": [path for path, _content, _mode in self._wish.copies],
+            "volumes": self._image.volumes,
+            "copies": sorted({path for path, _content, _mode in self._wish.copies}),
         }
         client = self._engine.another_client()
         made: Json = client.create_container(

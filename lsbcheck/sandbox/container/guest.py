@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import glob
 import json
 import os
@@ -23,10 +24,12 @@ from lsbcheck.sandbox.machine import Machine
 from ocfkit.linux import cgroups, namespaces, seccomp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from lsbcheck.sandbox.machine import Link
 
+COPIES = "/.lsbcheck/copies"
+"""Where the user's files wait in the image, each below it at its own path."""
 RT_SIGACTION = {"x86_64": 13, "aarch64": 134}  # <asm/unistd.h>
 _PRIVATE = ("/run", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - the container's own
 _RUN_ONLY_HOST = ("/run/systemd", "/run/udev")
@@ -43,7 +46,7 @@ def main() -> NoReturn:
     """Become PID 1 of the container that the backend has started us in; never returns.
 
     The first line that comes is JSON: `watch` as in `interface.Watch`, `capabilities` beyond the
-    usual ones, and `kept`, the files below /run and /tmp that the user has put there. It is no
+    usual ones, `volumes` of the image, and `copies`, the files that the user puts into it. It is no
     argument: a script that looks for its daemon's path in every command line would find it there.
     """
     namespaces.prctl(namespaces.PR_SET_NAME, b"lsbcheck")
@@ -126,8 +129,10 @@ def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
     _forget_the_engine()
     _own_network()
     _own_files(notes)
+    for folder in wanted["volumes"]:
+        _own_folder(folder, notes)
     for folder in _PRIVATE:
-        _empty(folder, frozenset(wanted["kept"]))
+        _empty(folder)
     for folder in _RUN_ONLY_HOST:
         shutil.rmtree(folder, ignore_errors=True)
     for folder in (_LOCKS, "/tmp"):  # noqa: S108 - the container's own
@@ -135,9 +140,9 @@ def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
         os.chmod(folder, 0o1777)  # noqa: S103 - as everywhere
     with contextlib.suppress(OSError):  # where the engine gives one, it is a terminal
         os.symlink("null", "/dev/console")
+    _put_copies(wanted["copies"])
     since = _now_as_files_have_it()
     init.forget_the_host(notes)
-    os.umask(0o022)
     os.chdir("/")
     password = int.from_bytes(os.urandom(4), "little")
     listener = seccomp.install(
@@ -163,6 +168,7 @@ def _forget_the_engine() -> None:
     for hidden in _HIDDEN_SIGNALS:
         namespaces.syscall(RT_SIGACTION[os.uname().machine], hidden, _BY_DEFAULT, None, 8)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
 
 
 def _own_network() -> None:
@@ -192,7 +198,30 @@ def _own_files(notes: list[str]) -> None:
                 own.write(content)
 
 
-def _empty(folder: str, kept: frozenset[str]) -> None:
+def _own_folder(volume: str, notes: list[str]) -> None:
+    """Take away a volume that an engine has mounted; what is below is the image's own folder.
+
+    Nothing would be seen of what a script leaves in it: it is another file system.
+    """
+    try:
+        namespaces.umount2(volume, namespaces.MNT_DETACH)
+    except OSError as refusal:
+        if refusal.errno != errno.EINVAL:  # EINVAL: nothing is mounted there (umount(2))
+            notes.append(f"{volume} stays a volume of its own: {refusal.strerror}")
+
+
+def _put_copies(paths: Iterable[str]) -> None:
+    """Put the user's files where they are wanted; a volume would have covered them until now."""
+    for path in paths:
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.replace(f"{COPIES}{path}", path)
+        except OSError as refusal:
+            raise OSError(refusal.errno, f"--copy: {refusal.strerror}", path) from refusal
+    shutil.rmtree(COPIES, ignore_errors=True)
+
+
+def _empty(folder: str) -> None:
     """Remove what an image has left below a folder that starts empty, but for its folders.
 
     Scripts expect the folders that tmpfiles.d would make; the files are of processes long gone.
@@ -201,9 +230,8 @@ def _empty(folder: str, kept: frozenset[str]) -> None:
         return
     for path, _folders, files in os.walk(folder):
         for name in files:
-            if f"{path}/{name}" not in kept:
-                with contextlib.suppress(OSError):
-                    os.unlink(f"{path}/{name}")
+            with contextlib.suppress(OSError):
+                os.unlink(f"{path}/{name}")
         for name in _folders:
             if stat.S_ISLNK(os.lstat(f"{path}/{name}").st_mode):
                 os.unlink(f"{path}/{name}")

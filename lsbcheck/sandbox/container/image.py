@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lsbcheck.sandbox.container import baggage, leftovers, packages, ulimits
+from lsbcheck.sandbox.container import baggage, guest, leftovers, packages, ulimits
 from lsbcheck.sandbox.interface import SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class Derived:
     name: str
     carried: bool
     """The interpreter is ours; else it is the image's own."""
+    volumes: tuple[str, ...]
+    """Folders of it that an engine covers with a file system of their own."""
     note: str = ""
     """Why it is not ours."""
 
@@ -46,6 +48,8 @@ def derive(engine: Engine, wish: Wish, labels: Mapping[str, str], *, alike: bool
     """
     _fetch(engine, wish.image)
     client = engine.client
+    config: dict[str, Any] = client.inspect_image(wish.image)["Config"] or {}
+    volumes = tuple[str, ...](config.get("Volumes") or ())
     installs = bool(wish.packages)
     made: Json = _heard_out(
         lambda: client.create_container(
@@ -66,13 +70,14 @@ def derive(engine: Engine, wish: Wish, labels: Mapping[str, str], *, alike: bool
     archive, carried, note = _baggage(alike=alike)
     client.put_archive(name, "/", archive)
     if wish.copies:
-        files = {path: (content, mode) for path, content, mode in wish.copies}
+        # not at their paths yet: docker would put them into a volume that it then throws away
+        files = {f"{guest.COPIES}{path}": (content, mode) for path, content, mode in wish.copies}
         client.put_archive(name, "/", baggage.tar(files))
     tag = secrets.token_hex(6)
     changes = [f"LABEL {each}={json.dumps(value)}" for each, value in labels.items()]
     _heard_out(lambda: client.commit(name, repository=_REPOSITORY, tag=tag, changes=changes))
     leftovers.remove_container(client, name)
-    return Derived(f"{_REPOSITORY}:{tag}", carried, note)
+    return Derived(f"{_REPOSITORY}:{tag}", carried, volumes, note)
 
 
 def _heard_out(call: Callable[[], Json]) -> Json:
