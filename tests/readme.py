@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,3 +34,10 @@ def first(door: str) -> str:
         for command in commands()
         if (plain := command.removeprefix("sudo ")).startswith(prefix)
     )
+
+
+def answer(command: str) -> list[str]:
+    """Return the lines that are shown below a command, as far as the next one."""
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    below = lines[next(n for n, line in enumerate(lines) if line.endswith(f" {command}")) + 1 :]
+    return list(takewhile(lambda line: not line.startswith(("$ ", "```")), below))

@@ -69,6 +69,12 @@ def test_a_real_init_script_gets_a_report(fresh: Path, bundle: Path) -> None:
     assert "start-failure-reported" in done.stdout
 
 
+def test_an_agent_gets_a_report(fresh: Path, bundle: Path) -> None:
+    done = on_a_fresh_machine(fresh, bundle, readme.first("ocfkit check"), timeout=300)
+    assert done.returncode == 1  # the sample has faults
+    assert "\nFAIL foreign-process-is-not-the-service\n" in done.stdout
+
+
 def test_the_second_command_passes_the_tests(fresh: Path, bundle: Path) -> None:
     command = readme.first("test").removesuffix(" plain")
     words = [f"--ignore=tests/agents/sfex/{name}" for name in COMPUTED]
