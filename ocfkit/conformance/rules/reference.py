@@ -17,7 +17,7 @@ not this file. -->
 
 What `ocfkit check` judges an agent by. Three profiles decide the exit code, each extending the one
 before: `ocf` is the text of the OCF Resource Agent API, `pacemaker` adds what Pacemaker and its
-tools rely on besides, `strict` is everything. A report always shows all rules.
+tools rely on besides, `strict` is everything. All rules are judged in any case.
 `ocfkit check --explain ID` prints a page.
 
 | id | fact | first profile |
