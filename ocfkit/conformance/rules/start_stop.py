@@ -81,10 +81,8 @@ def start_when_running(run: Transcript) -> Judgement:
         return broken(f"{said(call)}, and no process from before it is left", call)
     gone = [before[key].argv for key in before.keys() - after.keys()]
     for one in _come(before, after):
-        if one.argv in gone:
-            return broken(f"{said(call)}, and started `{' '.join(one.argv)}` anew", call)
-        if one.argv in {each.argv for each in before.values()}:
-            return broken(f"{said(call)}, and started another `{' '.join(one.argv)}`", call)
+        how = "started anew" if one.argv in gone else "started beside it"
+        return broken(f"{said(call)}, and `{' '.join(one.argv)}` was {how}", call)
     later = asked(run, "cycle", "monitor", 4)
     if not is_active(later):
         return broken(f"after it, {said(later)}", call, later)

@@ -343,6 +343,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             in_cycle(5, start_again(1)),
             in_cycle(5, start_again(0, replace(UP, processes=(process(400),)))),
             in_cycle(5, start_again(0, replace(UP, processes=(DAEMON, process(400))))),
+            in_cycle(5, start_again(0, replace(UP, processes=(DAEMON, STRANGER)))),
             in_cycle(6, monitor(7)),
             seen(
                 cycle=cycle(
