@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -25,7 +25,6 @@ import lsbcheck.report
 import ocfkit.conformance.report
 from lsbcheck.report.colour import Paper
 from lsbcheck.report.visible import visible, width
-from ocfkit.conformance.canaries import SHORTEST
 from ocfkit.conformance.report.document import Document, dumps
 from ocfkit.conformance.report.formats import FORMATS
 from ocfkit.conformance.report.html import page
@@ -85,7 +84,7 @@ def test_every_kind_of_finding_can_be_shown(name: str) -> None:
 class TestSecrets:
     @each_format
     @given(
-        secret=st.text(min_size=SHORTEST).filter(lambda word: len(word.strip()) >= SHORTEST),
+        secret=(st.text(st.characters(codec="ascii")) | st.text()).map("~Qx{}xQ~".format),
         where=st.sampled_from(["canary", "given", "second"]),
     )
     @a_few
@@ -103,7 +102,6 @@ class TestSecrets:
             scenarios = {**run.scenarios, "instances": replace(run["instances"], calls=calls)}
             run = replace(run, scenarios=scenarios)
         made = shown(replace(report, transcript=run))
-        assume(secret not in dumps(shown(judged(seen()))))  # such as "passes" or "nothing"
         assert secret not in json.dumps(made, ensure_ascii=False)
         assert all(secret not in string for string in strings(made))
         assert secret not in WRITERS[name](made)
