@@ -11,9 +11,11 @@ from ocfkit.launchers import Place
 
 
 def is_source(word: str) -> bool:
-    """Whether a word means a class in a Python file, and not an executable of its own."""
-    path = word.rpartition(":")[0] if ".py:" in word else word
-    return path.endswith(".py") and not os.access(path, os.X_OK)
+    """Whether a word means a class in a Python file, and not an executable of its own.
+
+    Who names the class means the class, also of a file that is executable.
+    """
+    return ".py:" in word or (word.endswith(".py") and not os.access(word, os.X_OK))
 
 
 def agent(word: str) -> AgentFile:
