@@ -33,6 +33,8 @@ PATIENCE = 5.0
 _DEFAULT_TIMEOUT = 20.0
 """Pacemaker's own, where neither the agent nor the operator says anything."""
 _SETTLE_AT_MOST = 8.0
+_ENOUGH = 2
+"""Times that an action may hang in one machine before nothing more is asked of it."""
 _MOST_DIGESTS = 400
 """Files; of what changes beyond them only the names are compared."""
 
@@ -159,7 +161,12 @@ class Visit:
         limit: float | None = None,
         settle: bool = False,
     ) -> Call:
-        """Call the agent in exactly this environment, and write it down."""
+        """Call the agent in exactly this environment, and write it down.
+
+        Raises Unreached where the action has hung before: it was seen, and each takes all its time.
+        """
+        if self._hung(action, environ.get("OCF_CHECK_LEVEL")) == _ENOUGH:
+            raise Unreached(f"{action} gave no answer {_ENOUGH} times")
         argv = (self.traveller.agent.path, action, *words)
         granted = self.traveller.limit(action) if limit is None else limit
         before = self.state()
@@ -185,6 +192,14 @@ class Visit:
             self.pid_files |= self.look_for_pid_files()
         self.calls.append(call)
         return call
+
+    def _hung(self, action: str, level: str | None) -> int:
+        """How often this action gave no answer at this level."""
+        return sum(
+            (call.outcome, call.action, call.environ.get("OCF_CHECK_LEVEL"))
+            == ("no-answer", action, level)
+            for call in self.calls
+        )
 
     def start(self, **how: str) -> Call:
         """Start what the other calls are about; raises Unreached if it does not come up."""
