@@ -174,6 +174,7 @@ def test_a_file_that_cannot_be_copied_to_where_it_is_wanted_is_told(
     said = lsbcheck(*words, environ=engine.environ)
     assert (said.code, said.out) == (4, "")
     assert "--copy: Is a directory (/etc)" in said.err
+    assert "cure: name a path in the image at which a file can be" in said.err
     assert engine.left(said.pid) == []
 
 

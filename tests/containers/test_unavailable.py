@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lsbcheck.sandbox.container import backend
+from lsbcheck.sandbox.container import backend, baggage
 from lsbcheck.sandbox.container.engine import connect
 from lsbcheck.sandbox.interface import SandboxUnavailable
 from tests.containers import images
@@ -171,6 +171,26 @@ def test_a_runtime_that_the_engine_does_not_know_is_told_in_its_words(
     assert "nonsense" in said.err
     assert "cure: --runtime" in said.err
     assert engine.left(said.pid) == []
+
+
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_a_disk_that_is_full_before_pid_1_is_ready_is_to_be_cured(
+    engine: Engine, small_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What PID 1 then says; on a small disk of an engine's own it was seen to."""
+    said = '{"unavailable": "No space left on device (/etc/hosts)"}'
+
+    def pid_1(*, carried: bool) -> list[str]:
+        assert carried
+        return ["/bin/sh", "-c", f"read request; echo '{said}'"]
+
+    monkeypatch.setattr(baggage, "command", pid_1)
+    with (
+        engine.backend(small_image) as made,
+        pytest.raises(SandboxUnavailable, match="No space left on device") as refusal,
+    ):
+        made.create()
+    assert "make room on the disk of the engine" in refusal.value.cure
 
 
 @pytest.mark.parametrize("engine", ["docker"], indirect=True)

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from lsbcheck.sandbox import answers
-from lsbcheck.sandbox.container import baggage, image, leftovers, ulimits
+from lsbcheck.sandbox.container import baggage, guest, image, leftovers, ulimits
 from lsbcheck.sandbox.container.attached import AttachedStream
 from lsbcheck.sandbox.container.engine import connect
 from lsbcheck.sandbox.front import Front
@@ -270,9 +270,12 @@ class ContainerSandbox(Front):
         self._send(self._request)
         first = self._receive(_SET_UP)
         if "ready" not in first:
+            said = str(first.get("unavailable"))
             raise SandboxUnavailable(
-                f"the container could not be made ready: {first.get('unavailable')}",
-                "the engine's seccomp or AppArmor profile, or its runtime, may deny it",
+                f"the container could not be made ready: {said}",
+                _cure(
+                    said, "the engine's seccomp or AppArmor profile, or its runtime, may deny it"
+                ),
             )
         return answers.texts(first["ready"])
 
@@ -311,12 +314,16 @@ class ContainerSandbox(Front):
         return f"{super()._death()}{': ' if why else ''}{why}"
 
 
-def _cure(said: str) -> str:
+def _cure(said: str, otherwise: str = "the engine's own log may tell more") -> str:
     if "no space left" in said.lower():
         return "make room on the disk of the engine (docker system df shows what takes it)"
-    if "runtime" in said.lower():
-        return "--runtime may name what the engine does not know, or cannot run"
-    return "the engine's own log may tell more"
+    if "runtime" in said.lower():  # of a full disk it may say no more than that it has failed
+        return (
+            "--runtime may name what the engine does not know, or cannot run; or its disk is full"
+        )
+    if said.startswith(guest.COPY_REFUSED):
+        return "name a path in the image at which a file can be: --copy FILE:PATH"
+    return otherwise
 
 
 @contextlib.contextmanager

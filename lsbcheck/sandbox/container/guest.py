@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 COPIES = "/.lsbcheck/copies"
 """Where the user's files wait in the image, each below it at its own path."""
+COPY_REFUSED = "--copy"
 RT_SIGACTION = {"x86_64": 13, "aarch64": 134}  # <asm/unistd.h>
 _PRIVATE = ("/run", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - the container's own
 _RUN_ONLY_HOST = ("/run/systemd", "/run/udev")
@@ -217,7 +218,8 @@ def _put_copies(paths: Iterable[str]) -> None:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             os.replace(f"{COPIES}{path}", path)
         except OSError as refusal:
-            raise OSError(refusal.errno, f"--copy: {refusal.strerror}", path) from refusal
+            why = f"{COPY_REFUSED}: {refusal.strerror}"
+            raise OSError(refusal.errno, why, path) from refusal
     shutil.rmtree(COPIES, ignore_errors=True)
 
 
