@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
+from lsbcheck.transcript import Process
 from ocfkit.conformance.rules.registry import (
     Judgement,
     asked,
@@ -88,20 +90,22 @@ def monitor_changes_nothing(run: Transcript) -> Judgement:
         return broken(f"each of {len(calls)} monitors left a new file: {min(left[0])}", *calls)
     last = {one.identity for one in calls[-1].after.processes}
     for call in calls:
-        before = {one.identity for one in call.before.processes}
-        new = [one for one in call.after.processes if one.identity not in before]
-        mine = [
-            one
-            for one in new
-            if one.ppid == 1 and one.argv not in _commands(call) and one.identity in last
-        ]
+        mine = [one for one in _come(call) if one.identity in last]
         if mine:
             return broken(f"it left process {mine[0].pid} `{mine[0].comm}`", call)
     return holds(f"{len(calls)} monitors changed no file", *calls)
 
 
-def _commands(call: Call) -> set[tuple[str, ...]]:
-    return {one.argv for one in call.before.processes}
+def _come(call: Call) -> list[Process]:
+    """Orphans that were not there before the call, but for those in the place of one that went."""
+    before = {one.identity for one in call.before.processes}
+    more = Counter(one.argv for one in call.after.processes)
+    more.subtract(one.argv for one in call.before.processes)
+    return [
+        one
+        for one in call.after.processes
+        if one.identity not in before and one.ppid == 1 and more[one.argv] > 0
+    ]
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
