@@ -101,6 +101,14 @@ class Call:
         return self.outcome == "exited" and self.code in codes
 
     @property
+    def is_out_of_reach(self) -> bool:
+        """Whether its user may not execute the agent where it lies: that is no answer of its own.
+
+        126 is the sandbox's, as sh has it; the folder above is often closed to others, like /root.
+        """
+        return self.uid != 0 and self.exited(126)
+
+    @property
     def reason(self) -> str:
         """What Pacemaker takes for the exit reason: behind the last prefix, to the line's end."""
         _, found, rest = self.stderr.rpartition(REASON_PREFIX)

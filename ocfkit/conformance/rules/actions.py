@@ -175,7 +175,11 @@ def every_call_is_answered(run: Transcript) -> Judgement:
 )
 def exit_codes_are_defined(run: Transcript) -> Judgement:
     """Every call ends with a code of OCF, and 7, 8, 9, 190 and 191 come from a monitor alone."""
-    calls = [call for call in calls_in(run, EVERYWHERE) if call.outcome != "no-answer"]
+    calls = [
+        call
+        for call in calls_in(run, EVERYWHERE)
+        if call.outcome != "no-answer" and not call.is_out_of_reach
+    ]
     if not calls:
         return not_provoked("no call was answered")
     for call in calls:

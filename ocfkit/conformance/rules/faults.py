@@ -11,6 +11,7 @@ from ocfkit.conformance.rules.registry import (
     is_active,
     not_provoked,
     provoked,
+    require_reach,
     rule,
     said,
     started,
@@ -285,6 +286,7 @@ def stop_failure_is_told(run: Transcript) -> Judgement:
 def nobody_gets_an_answer(run: Transcript) -> Judgement:
     """Without root every action ends with a defined code, and a start does not pretend."""
     _reached(run, "nobody")
+    require_reach(run["nobody"].calls)
     for call in run["nobody"].calls:
         if call.outcome != "exited" or call.code not in (0, 1, 2, 3, 4, 5, 6, 7):
             return broken(said(call), call)

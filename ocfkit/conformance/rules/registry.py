@@ -210,6 +210,14 @@ def provoked(run: Transcript, name: ScenarioName) -> Fault:
     return fault
 
 
+def require_reach(calls: Iterable[Call]) -> None:
+    """Go on only where every caller could execute the agent at all."""
+    refused = [call for call in calls if call.is_out_of_reach]
+    if refused:
+        sentence = f"{refused[0].argv[0]} cannot be executed by uid {refused[0].uid} where it lies"
+        undecided(not_provoked(sentence, refused[0]))
+
+
 def is_active(call: Call) -> bool:
     """Whether a monitor said that the service is there and works, in whatever role."""
     return call.exited(0, 8, 190, 191)

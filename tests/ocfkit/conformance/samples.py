@@ -91,6 +91,10 @@ def asked(place: int, one: Call) -> Transcript:
     return seen(meta_data=tuple(calls))
 
 
+OUT_OF_REACH = meta_data(126, "", uid=65534)
+"""The agent lies where nobody may not go."""
+
+
 def in_stopped(place: int, one: Call) -> Transcript:
     """An agent of which one call of the scenario `stopped` was another."""
     calls = list(seen()["stopped"].calls)
@@ -224,7 +228,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             asked(5, meta_data(stdout="")),
             asked(6, meta_data(HANGS)),
         ),
-        not_provoked=(seen(meta_data=(meta_data(),)), NO_WORD),
+        not_provoked=(seen(meta_data=(meta_data(),)), NO_WORD, asked(3, OUT_OF_REACH)),
     ),
     "meta-data-is-cheap": Samples(
         holds=(asked(0, meta_data(seconds=5)),),
@@ -309,6 +313,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             in_cycle(3, monitor(190)),
             in_cycle(7, stop(HANGS)),
             seen(nobody=(start(126, uid=65534),)),
+            asked(3, OUT_OF_REACH),
         ),
         breaks=(
             in_cycle(7, stop(143)),
@@ -415,6 +420,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         holds=(
             in_cycle(3, call("monitor", 0, UP, with_files(UP, data="1"))),
             in_cycle(3, call("monitor", 0, UP, replace(UP, processes=(DAEMON, STRANGER)))),
+            in_cycle(4, call("monitor", 0, UP, replace(UP, processes=(process(400),)))),
         ),
         breaks=(
             seen(
@@ -434,6 +440,15 @@ SAMPLES: Final[Mapping[str, Samples]] = {
                 )
             ),
             in_cycle(4, call("monitor", 0, UP, replace(UP, processes=(DAEMON, STRANGER)))),
+            in_cycle(  # one more each time, all with one command line
+                4,
+                call(
+                    "monitor",
+                    0,
+                    replace(UP, processes=(DAEMON, process(500, "x"))),
+                    replace(UP, processes=(DAEMON, process(500, "x"), process(600, "x"))),
+                ),
+            ),
         ),
         not_provoked=(*NO_START, seen(cycle=cycle()[:3])),
     ),
@@ -621,7 +636,10 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             seen(nobody=(start(0, DOWN, uid=65534),)),
             seen(nobody=(start(1, uid=65534, stderr="Traceback (most recent call last):\n"),)),
         ),
-        not_provoked=(seen(nobody=unreached("nobody")),),
+        not_provoked=(
+            seen(nobody=unreached("nobody")),
+            seen(nobody=(monitor(126, uid=65534), start(126, uid=65534))),
+        ),
     ),
     "no-person-is-needed": Samples(
         breaks=(
