@@ -486,15 +486,23 @@ def _typed(visit: Visit) -> list[Parameter]:
 
 
 def _second(visit: Visit) -> dict[str, str]:
-    """In what a second resource differs: what the user says, else what must be unique."""
+    """In what a second resource differs: what the user says, else what must be unique.
+
+    Of defaults only numbers, mostly ports, have a neighbour that is as good.
+    """
     traveller = visit.traveller
     if traveller.second:
         return dict(traveller.second)
-    description = traveller.description
+    parameters = traveller.description.parameters if traveller.description else ()
+    unique = {
+        each.name: traveller.parameters.get(each.name, each.default or "")
+        for each in parameters
+        if each.unique
+    }
     return {
-        each.name: _another(traveller.parameters[each.name])
-        for each in (description.parameters if description else ())
-        if each.unique and each.name in traveller.parameters
+        name: _another(value)
+        for name, value in unique.items()
+        if name in traveller.parameters or value.isdecimal()
     }
 
 
