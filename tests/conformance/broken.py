@@ -1,4 +1,4 @@
-"""Agents with one fault each: the good one with a few words changed.
+"""Agents with one fault each: the good one of a language with a few words changed.
 
 Each has the rule that is meant to catch it. Those of the first list are the twenty-eight variants
 of a small agent of which ocf-tester passes twenty-six and hangs on one.
@@ -6,12 +6,37 @@ of a small agent of which ocf-tester passes twenty-six and hangs on one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-GOOD: Final = Path(__file__).parent / "good" / "ponger"
+_HOME: Final = Path(__file__).parent / "good"
+
+Language = Literal["shell", "Python", "Perl", "C"]
+GOOD: Final[Mapping[Language, Path]] = {
+    "shell": _HOME / "ponger",
+    "Python": _HOME / "ponger.py",
+    "Perl": _HOME / "ponger.pl",
+    "C": _HOME / "ponger.c",
+}
+"""The agent without a fault, once in each language; all run the same service."""
+
+
+def make(language: Language, text: str, folder: Path) -> Path:
+    """Put an agent with this text, and its service, into a new folder; returns its path."""
+    folder.mkdir()
+    shutil.copy2(_HOME / "pinger.py", folder)
+    agent = folder / "ponger"
+    if language == "C":
+        options = ("-x", "c", "-", "-o", str(agent))
+        subprocess.run(("gcc", *options), input=text, text=True, check=True)
+    else:
+        agent.write_text(text)
+        agent.chmod(0o755)
+    return agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +48,25 @@ class Broken:
     changes: tuple[tuple[str, str], ...]
     more: tuple[str, ...] = ()
     """Other rules that the same fault breaks too."""
+    language: Language = "shell"
 
     def text(self) -> str:
         """The agent with the fault in it."""
-        made = GOOD.read_text()
+        made = GOOD[self.language].read_text()
         for old, new in self.changes:
             assert made.count(old) >= 1, f"{self.name}: {old!r} is not in the good agent"
             made = made.replace(old, new)
         return made
 
 
-def _broken(name: str, rule: str, *changes: tuple[str, str], more: Sequence[str] = ()) -> Broken:
-    return Broken(name, rule, changes, tuple(more))
+def _broken(
+    name: str,
+    rule: str,
+    *changes: tuple[str, str],
+    more: Sequence[str] = (),
+    language: Language = "shell",
+) -> Broken:
+    return Broken(name, rule, changes, tuple(more), language)
 
 
 _CASE_UNKNOWN = "*) exit 3 ;;"
@@ -454,4 +486,147 @@ MORE: Final = (
     ),
 )
 
-BROKEN: Final = (*KNOWN, *MORE)
+_POPEN = "    child = subprocess.Popen("
+_PERL_START = "\tmy $child = run(@command);"
+_C_START = '\tpid_t child = run("serve", pid_file);'
+
+OTHERS: Final = (
+    _broken(
+        "Python: without HOME there is a KeyError",
+        "no-person-is-needed",
+        (_POPEN, f'    os.chdir(os.environ["HOME"])\n{_POPEN}'),
+        language="Python",
+    ),
+    _broken(
+        "Python: a wrong value ends in a traceback",
+        "failures-have-reasons",
+        ("    if not PORT.isdecimal():\n", "    if int(PORT) < 1:\n"),
+        language="Python",
+    ),
+    _broken(
+        "Python: nobody waits for the child",
+        "start-is-complete",
+        ("    while not found():\n        if child", "    while False:\n        if child"),
+        (_POPEN, "    service = subprocess.Popen("),
+        ("(COMMAND, stdin", '(["/bin/sh", "-c", "sleep 1.5; exec $*", "sh", *COMMAND], stdin'),
+        language="Python",
+    ),
+    _broken(
+        "Python: os.kill(pid, 0) is all that is asked of a pid",
+        "foreign-process-is-not-the-service",
+        ('words = file.read().split("\\0")[:-1]', "os.kill(pid, 0)\n            words = COMMAND"),
+        language="Python",
+    ),
+    _broken(
+        "Python: an except for everything takes the exit along",
+        "start-failure-is-told",
+        (
+            "    ACTIONS[sys.argv[1]]()\n",
+            (
+                "    try:\n        ACTIONS[sys.argv[1]]()\n"
+                "    except BaseException:\n        sys.exit(0)\n"
+            ),
+        ),
+        language="Python",
+    ),
+    _broken(
+        "Python: an unknown action is a KeyError",
+        "unknown-action-is-unimplemented",
+        ("    if sys.argv[1] not in ACTIONS:\n", "    if not ACTIONS:\n"),
+        language="Python",
+    ),
+    _broken(
+        "Perl: what waitpid tells is the exit code",
+        "monitor-when-frozen",
+        ("\t$asked == 0 or fail(1,", "\texit $asked; fail(1,"),
+        language="Perl",
+    ),
+    _broken(
+        "Perl: die ends with 255, or with what errno was",
+        "exit-codes-are-defined",
+        ("$name =~ /^\\w+\\z/ or fail(6, 'name", "$! = 0; $name =~ /^\\w+\\z/ or die('name"),
+        language="Perl",
+    ),
+    _broken(
+        "Perl: a word is the number 0",
+        "wrong-type-is-refused",
+        ("$port =~ /^\\d+\\z/ or", "no warnings; $port + 0 >= 0 or"),
+        language="Perl",
+    ),
+    _broken(
+        "Perl: warn stands where the reason should",
+        "failures-have-reasons",
+        ('print STDERR "ocf-exit-reason:$reason\\n"', 'warn "$reason\\n"'),
+        language="Perl",
+    ),
+    _broken(
+        "Perl: backquotes hand the password over",
+        "secrets-are-not-in-arguments",
+        (_PERL_START, f"\tmy $hash = `/bin/echo $ENV{{OCF_RESKEY_password}}`;\n{_PERL_START}"),
+        language="Perl",
+    ),
+    _broken(
+        "Perl: a lock file stays when its handle is closed",
+        "stop-leaves-nothing-behind",
+        (_PERL_START, f"\topen my $lock, '>', '/run/lock/ponger'; flock $lock, 2;\n{_PERL_START}"),
+        language="Perl",
+    ),
+    _broken(
+        "C: a parameter that is not set is a null pointer",
+        "exit-codes-are-defined",
+        ('parameter("OCF_RESKEY_name", "")', 'parameter("OCF_RESKEY_name", NULL)'),
+        language="C",
+    ),
+    _broken(
+        "C: atoi takes anything",
+        "wrong-type-is-refused",
+        ("if (!only(isdigit, port))", "if (atoi(port) < 0)"),
+        language="C",
+    ),
+    _broken(
+        "C: shared memory outlives the service",
+        "stop-leaves-nothing-behind",
+        (_C_START, f"\tshmget(7007, 4096, IPC_CREAT | 0600);\n{_C_START}"),
+        language="C",
+    ),
+    _broken(
+        "C: a signal is sent, and nobody looks what became of it",
+        "stop-failure-is-told",
+        ("found(); left--)", "0; left--)"),
+        language="C",
+    ),
+    _broken(
+        "C: -1 is no exit code",
+        "unknown-action-is-unimplemented",
+        ('fail(3, "there is no action %s", action)', "return -1"),
+        language="C",
+    ),
+    _broken(
+        "C: a child of the monitor goes on",
+        "monitor-changes-nothing",
+        (
+            "\tif (atoi(parameter(",
+            (
+                '\tif (!fork())\n\t\texecl("/bin/sleep", "sleep", "1000", (char *)NULL);\n'
+                "\tif (atoi(parameter("
+            ),
+        ),
+        language="C",
+    ),
+    _broken(
+        "C: system() shows the password to every user",
+        "secrets-are-not-in-arguments",
+        (
+            _C_START,
+            (
+                "\tchar line[512];\n"
+                '\tsnprintf(line, sizeof line, ": %s", parameter("OCF_RESKEY_password", ""));\n'
+                f"\tsystem(line);\n{_C_START}"
+            ),
+        ),
+        language="C",
+    ),
+)
+"""Faults that are at home in one language."""
+
+BROKEN: Final = (*KNOWN, *MORE, *OTHERS)
