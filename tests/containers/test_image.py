@@ -75,6 +75,22 @@ def test_a_package_is_installed_by_the_images_own_manager_and_not_started(
     assert engine.left(said.pid) == []
 
 
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_what_a_package_puts_into_a_volume_of_the_image_is_there(
+    engine: Engine, debian: str
+) -> None:
+    """No engine commits a volume."""
+    with (
+        images.changed(engine.client, debian, "VOLUME /usr/sbin") as image,
+        ContainerBackend(replace(engine.wish(image), packages=("lab",)), engine.environ) as made,
+        made.create() as sandbox,
+    ):
+        look = ["sh", "-c", "[ -x /usr/sbin/labd ] && [ ! -e /.lsbcheck/volumes/usr/sbin ]"]
+        assert sandbox.run(look, env={}, deadline=60).code == 0
+        assert sandbox.read_file("/usr/sbin/labd") == LAB["/usr/sbin/labd"][0]
+        assert sandbox.changed_files() == []
+
+
 def test_a_package_that_nobody_has_is_told_in_the_managers_words(
     engine: Engine, debian: str
 ) -> None:

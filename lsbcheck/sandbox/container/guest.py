@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 COPIES = "/.lsbcheck/copies"
 """Where the user's files wait in the image, each below it at its own path."""
+VOLUMES = "/.lsbcheck/volumes"
+"""Where what packages have put into volumes of the image waits, in the same way."""
 COPY_REFUSED = "--copy"
 RT_SIGACTION = {"x86_64": 13, "aarch64": 134}  # <asm/unistd.h>
 _PRIVATE = ("/run", "/tmp", "/var/run", "/var/lock")  # noqa: S108 - the container's own
@@ -207,8 +209,25 @@ def _own_folder(volume: str, notes: list[str]) -> None:
     try:
         namespaces.umount2(volume, namespaces.MNT_DETACH)
     except OSError as refusal:
-        if refusal.errno != errno.EINVAL:  # EINVAL: nothing is mounted there (umount(2))
+        # nothing is mounted there (umount(2)), or it was in a volume that is taken away already
+        if refusal.errno not in (errno.EINVAL, errno.ENOENT):
             notes.append(f"{volume} stays a volume of its own: {refusal.strerror}")
+    _put_back(volume)
+
+
+def _put_back(volume: str) -> None:
+    """Move there what packages had put into the volume; files alone, as overlays have it."""
+    aside = f"{VOLUMES}{volume}"
+    for path, folders, files in os.walk(aside):
+        there = f"{volume}{path.removeprefix(aside)}"
+        about = os.stat(path)
+        os.makedirs(there, exist_ok=True)
+        os.chown(there, about.st_uid, about.st_gid)
+        os.chmod(there, stat.S_IMODE(about.st_mode))
+        links = [name for name in folders if os.path.islink(f"{path}/{name}")]
+        for name in (*files, *links):
+            os.replace(f"{path}/{name}", f"{there}/{name}")
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _put_copies(paths: Iterable[str]) -> None:

@@ -54,7 +54,7 @@ def derive(engine: Engine, wish: Wish, labels: Mapping[str, str], *, alike: bool
     made: Json = _heard_out(
         lambda: client.create_container(
             wish.image,
-            entrypoint=packages.command(wish.packages) if installs else ["/"],
+            entrypoint=packages.command(wish.packages, volumes) if installs else ["/"],
             command=[],
             user="0",
             working_dir="/",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
+
+from lsbcheck.sandbox.container import guest
 
 _SCRIPT = r"""
 set -eu
@@ -28,6 +31,15 @@ fi
 """
 
 
-def command(packages: Sequence[str]) -> list[str]:
-    """The command that installs them, to be run by the image's own shell."""
-    return ["/bin/sh", "-c", _SCRIPT, "lsbcheck", *packages]
+def command(packages: Sequence[str], volumes: Iterable[str]) -> list[str]:
+    """The command that installs them, to be run by the image's own shell.
+
+    No engine commits a volume, so what then lies in each is put aside for PID 1 (`guest`).
+    """
+    aside = "".join(_put_aside(volume) for volume in volumes)
+    return ["/bin/sh", "-c", f"{_SCRIPT}{aside}", "lsbcheck", *packages]
+
+
+def _put_aside(volume: str) -> str:
+    there = shlex.quote(f"{guest.VOLUMES}{volume}")
+    return f"mkdir -p {there}\ncp -a {shlex.quote(volume)}/. {there}\n"
