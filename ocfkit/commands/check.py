@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ocfkit.commands.again import again
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     from lsbcheck.exitcodes import ExitCode
     from lsbcheck.report.colour import Paper
     from ocfkit.conformance.agent_file import AgentFile
+    from ocfkit.conformance.check import Report
     from ocfkit.conformance.report.document import Document
     from ocfkit.conformance.rules import Rule
 
 SUMMARY = "check an OCF agent, in whatever language, in a sandbox"
 
 FORMAT_NAMES = ("text", "json", "junit", "html")
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+"""Of a parameter: more than a shell takes for a variable, since agents have had such."""
+
+_LONGEST = 1 << 16
+"""Bytes of a value; the kernel takes twice as many."""
 
 _EPILOG = """\
 examples:
@@ -34,9 +42,10 @@ examples:
 exit codes:
   0  every rule that counts holds, or has nothing to judge
   1  a rule that counts is broken
-  2  wrong call; nothing was run
+  2  wrong call: an option or the agent cannot be used; nothing was judged
   3  nothing broken, but a rule that counts was not provoked or met an error of the check
   4  no sandbox could be made
+  130, 143, 129  interrupted by Ctrl-C, SIGTERM, SIGHUP; 141  the reader of the output went away
 """
 
 
@@ -91,7 +100,7 @@ def configure(parser: Parser) -> None:
     add("-o", "--output", metavar="FILE", help="write the report into a file")
     add(
         "--timeout",
-        type=a_duration,
+        type=_timeout,
         default=60.0,
         metavar="TIME",
         help="the most that a call gets, if the agent advises more (default: 60s)",
@@ -124,49 +133,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _checked(arguments: argparse.Namespace) -> int:
     from lsbcheck import exitcodes
-    from lsbcheck.report.file import require_writable, write_whole
-    from lsbcheck.report.progress import Progress
     from lsbcheck.sandbox.interface import SandboxUnavailable
-    from lsbcheck.sandbox.namespace import NamespaceBackend
-    from ocfkit.conformance.check import check
+    from ocfkit.conformance.check import UnknownParameterError
     from ocfkit.conformance.report import document as documents
-    from ocfkit.conformance.visit import Traveller
 
     rules, chosen = _chosen(arguments.rules)
-    parameters, second = _pairs(arguments.parameters), _pairs(arguments.second)
-    root: str = arguments.root
-    if not os.path.isdir(root):
-        raise WrongCallError(f"--root {root}: there is no such folder")
-    agent = _agent(arguments.agent, root)
-    if arguments.output is not None:
-        try:
-            require_writable(arguments.output)
-        except OSError as error:
-            raise WrongCallError(f"--output {error}") from None
+    if not os.path.isdir(arguments.root):
+        raise WrongCallError(f"--root {arguments.root}: there is no such folder")
+    agent = _agent(arguments.agent, arguments.root)
+    _require_writable(arguments.output)
     began = time.monotonic()
-    progress = Progress(sys.stderr, enabled=sys.stderr.isatty(), width=_width())
     try:
-        backend = NamespaceBackend(root)
-        try:
-            traveller = Traveller(
-                agent,
-                backend,
-                parameters,
-                second,
-                most=arguments.timeout,
-                prepare=arguments.prepare,
-            )
-
-            def tell(what: str) -> None:
-                progress.show(f"{agent.name}: {what}")
-
-            report = check(traveller, rules, arguments.jobs, tell)
-        finally:
-            backend.close()
-            progress.close()
+        report = _seen(agent, rules, arguments)
     except SandboxUnavailable as error:
         complain(f"no sandbox: {error.cause}", f"cure: {error.cure}")
         return exitcodes.NO_SANDBOX
+    except UnknownParameterError as error:
+        raise WrongCallError(str(error)) from None
     counting = _counting(arguments.profile, chosen)
     shown = documents.document(
         report,
@@ -177,18 +160,64 @@ def _checked(arguments: argparse.Namespace) -> int:
         exit_code=_code([report.judgements[rule].verdict for rule in counting]),
         again=again(arguments),
     )
-    text = _written(shown, arguments)
-    if arguments.output is None:
-        sys.stdout.write(text)
-    else:
-        try:
-            write_whole(arguments.output, text)
-        except OSError as error:
-            raise FailedError(f"the report could not be written: {error}") from None
-        complain(f"the report is in {arguments.output}")
+    _hand_over(_written(shown, arguments), arguments.output)
     if arguments.verbose:
         complain(f"it took {time.monotonic() - began:.1f} s")
     return shown["exit_code"]
+
+
+def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace) -> Report:
+    """Run the agent; raises SandboxUnavailable, and UnknownParameterError."""
+    from lsbcheck.report.progress import Progress
+    from lsbcheck.sandbox.namespace import NamespaceBackend
+    from ocfkit.conformance.check import check
+    from ocfkit.conformance.visit import Traveller
+
+    parameters, second = _pairs(arguments.parameters), _pairs(arguments.second)
+    hidden = frozenset(_from_files((*arguments.parameters, *arguments.second)))
+    progress = Progress(sys.stderr, enabled=sys.stderr.isatty(), width=_width())
+    backend = NamespaceBackend(arguments.root)
+    try:
+        traveller = Traveller(
+            agent,
+            backend,
+            parameters,
+            second,
+            hidden,
+            most=arguments.timeout,
+            prepare=arguments.prepare,
+        )
+
+        def tell(what: str) -> None:
+            progress.show(f"{agent.name}: {what}")
+
+        return check(traveller, rules, arguments.jobs, tell)
+    finally:
+        backend.close()
+        progress.close()
+
+
+def _require_writable(output: str | None) -> None:
+    from lsbcheck.report.file import require_writable
+
+    if output is not None:
+        try:
+            require_writable(output)
+        except OSError as error:
+            raise WrongCallError(f"--output {error}") from None
+
+
+def _hand_over(text: str, output: str | None) -> None:
+    from lsbcheck.report.file import write_whole
+
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        write_whole(output, text)
+    except OSError as error:
+        raise FailedError(f"the report could not be written: {error}") from None
+    complain(f"the report is in {output}")
 
 
 def _written(shown: Document, arguments: argparse.Namespace) -> str:
@@ -213,9 +242,11 @@ def _agent(word: str, root: str) -> AgentFile:
         if agent_file.is_name(word):
             return agent_file.named(word, root)
         if os.sep in word and not launched.is_source(word):
-            return agent_file.at(word)
+            return agent_file.at(word, root)
         if os.path.isfile(word) and not launched.is_source(word):
-            return agent_file.at(word)
+            return agent_file.at(word, root)
+        if os.path.isdir(word):
+            raise WrongCallError(f"{word} is a folder; which agent in it?")
     except agent_file.AgentFileError as error:
         raise WrongCallError(str(error)) from None
     if root != "/":
@@ -227,18 +258,30 @@ def _pairs(words: Sequence[str]) -> dict[str, str]:
     made: dict[str, str] = {}
     for word in words:
         name, found, value = word.partition("=")
-        if not found or not f"_{name}".isidentifier():
-            raise WrongCallError(f"{word!r} is no NAME=VALUE")
-        if value.startswith("@"):
-            try:
-                with open(value[1:], encoding="utf-8") as file:
-                    value = file.read(65536).removesuffix("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise WrongCallError(f"{name}=@{value[1:]} cannot be read: {error}") from None
-        if "\0" in value:
+        if not found or _NAME.fullmatch(name) is None:  # what stands behind it may be a secret
+            raise WrongCallError(f"NAME=VALUE is wanted, and {name!r} is no name with a value")
+        if name in made:
+            raise WrongCallError(f"{name} is given twice")
+        made[name] = _read(name, value[1:]) if value.startswith("@") else value
+        if "\0" in made[name]:
             raise WrongCallError(f"the value of {name} has a NUL character in it")
-        made[name] = value
+        if len(made[name].encode(errors="surrogateescape")) > _LONGEST:
+            raise WrongCallError(f"the value of {name} is longer than {_LONGEST >> 10} KiB")
     return made
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(_LONGEST + 1).removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no UTF-8"
+        raise WrongCallError(f"{name}=@{path} cannot be read: {why}") from None
+
+
+def _from_files(words: Sequence[str]) -> Iterator[str]:
+    """Names of those whose values stand in files: what that is for is to tell nobody."""
+    return (word.partition("=")[0] for word in words if word.partition("=")[2].startswith("@"))
 
 
 def _chosen(words: Sequence[str] | None) -> tuple[tuple[Rule, ...], list[str] | None]:
@@ -246,7 +289,7 @@ def _chosen(words: Sequence[str] | None) -> tuple[tuple[Rule, ...], list[str] | 
 
     if words is None:
         return RULES, None
-    ids = {_rule(part.strip()).id for word in words for part in word.split(",") if part.strip()}
+    ids = {_rule(part.strip()).id for word in words for part in word.split(",")}
     return tuple(rule for rule in RULES if rule.id in ids), sorted(ids)
 
 
@@ -300,6 +343,13 @@ def _explain(paper: Paper, word: str) -> int:
         paper.line(("bold", line) if line.startswith("#") else line)
     paper.flush()
     return 0
+
+
+def _timeout(word: str) -> float:
+    seconds = a_duration(word)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"in {word} no call can be answered")
+    return seconds
 
 
 def _jobs(word: str) -> int:

@@ -12,6 +12,9 @@ from ocfkit import launchers
 
 _NAME = re.compile(r"ocf:(?!\.{1,2}:)([^:/\0]+):(?!\.{1,2}\Z)([^:/\0]+)")
 
+_LARGEST = 16 << 20
+"""Bytes of an agent that does not lie where a sandbox sees it."""
+
 
 class AgentFileError(Exception):
     """The word leads to nothing that can be checked; its text is one sentence."""
@@ -52,20 +55,32 @@ def named(word: str, root: str = "/") -> AgentFile:
     return AgentFile(name, provider, path, shown_as=word)
 
 
-def at(path: str) -> AgentFile:
-    """The agent in a file of this host; raises AgentFileError."""
+def at(path: str, root: str = "/") -> AgentFile:
+    """The agent in a file of this host, which may lie below the root; raises AgentFileError."""
     whole = os.path.abspath(path)
     _require_agent(whole, path)
-    folder = os.path.dirname(whole)
+    top = os.path.abspath(root).rstrip("/")
+    inside = whole.removeprefix(top) if whole.startswith(f"{top}/") else ""
+    place = inside or whole
+    folder = os.path.dirname(place)
     content: bytes | None = None
     visible: tuple[str, ...] = ()
-    if folder in PRIVATE:  # the folder itself is the sandbox's own
-        with open(whole, "rb") as file:
-            content = file.read()
-    else:
+    if not inside or folder in PRIVATE:  # not there, or in a folder that is the sandbox's own
+        content = _content(whole, path)
+    elif not top:
         visible = hidden([folder])
     provider = os.path.basename(folder) or "-"
-    return AgentFile(os.path.basename(whole), provider, whole, content, visible, path)
+    return AgentFile(os.path.basename(place), provider, place, content, visible, path)
+
+
+def _content(whole: str, path: str) -> bytes:
+    if os.path.getsize(whole) > _LARGEST:
+        raise AgentFileError(f"{path} is too large to be copied into a sandbox: {whole}")
+    try:
+        with open(whole, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise AgentFileError(f"{path}: {error.strerror}: {whole}") from None
 
 
 def hidden(folders: list[str]) -> tuple[str, ...]:

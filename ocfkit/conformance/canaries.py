@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ocfkit.conformance.description import Description
 
@@ -21,9 +21,18 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None and not name.lower().endswith(("file", "path"))
 
 
-def of(description: Description | None, given: Mapping[str, str]) -> dict[str, str]:
-    """The secret parameters with the value that the user gave, else with one of our own."""
-    found = {name: value for name, value in given.items() if value and is_secret(name)}
+def of(
+    description: Description | None, given: Mapping[str, str], hidden: Collection[str] = ()
+) -> dict[str, str]:
+    """The secret parameters with the value that the user gave, else with one of our own.
+
+    `hidden` are the names of those that he calls secret, whatever their names say.
+    """
+    found = {
+        name: value
+        for name, value in given.items()
+        if value and (is_secret(name) or name in hidden)
+    }
     for each in description.parameters if description else ():
         if is_secret(each.name) and each.type == "string" and each.name not in found:
             found[each.name] = f"canary-{secrets.token_hex(8)}"

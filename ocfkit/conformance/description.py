@@ -12,6 +12,9 @@ from ocfkit import durations
 
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
+_DIGITS = 9
+"""Of a depth: with enough of them Python refuses to read a number."""
+
 
 class DescriptionError(Exception):
     """It is no meta-data; its text is one sentence."""
@@ -65,7 +68,8 @@ class Action:
     @property
     def level(self) -> int:
         """Of a monitor: OCF_CHECK_LEVEL, 0 where that cannot be read."""
-        return int(self.depth) if self.depth is not None and self.depth.isdecimal() else 0
+        depth = self.depth or ""
+        return int(depth) if depth.isdecimal() and len(depth) <= _DIGITS else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ came near to its limit."""
 _MOST_PARAMETERS = 12
 """Of which wrong values are tried."""
 
+_MOST_LEVELS = 6
+"""That are tried, the deepest among them."""
+
 PERSON = {
     "HOME": "/root",
     "USER": "root",
@@ -83,10 +86,10 @@ def meta_data(visit: Visit) -> None:
     visit.call("meta-data")
     visit.call_in(tool, "meta-data")
     visit.call_in(tool, "meta-data")
-    visit.call_in(tool, "meta-data", uid=NOBODY)
     visit.call_in({"PATH": PATH, "OCF_ROOT": OCF_ROOT}, "meta-data")
     visit.call_in(tool | {"OCF_OUTPUT_FORMAT": "text"}, "meta-data")
     visit.call_in(tool | PERSON, "meta-data")
+    visit.call_in(tool, "meta-data", uid=NOBODY)
 
 
 def cycle(visit: Visit) -> None:
@@ -122,8 +125,8 @@ def stopped(visit: Visit) -> None:
 def levels(visit: Visit) -> None:
     """Monitors of each level that is advertised, and of two that are not."""
     visit.start()
-    advertised = visit.traveller.description.levels if visit.traveller.description else ()
-    deepest = max(advertised, default=0)
+    advertised = _levels(visit)
+    deepest = max(advertised)
     for level in (*advertised, deepest + 1, deepest + 7):
         visit.call("monitor", level=level, interval=REGULAR)
     visit.call("stop", settle=True)
@@ -169,8 +172,7 @@ def frozen(visit: Visit) -> None:
     visit.start()
     _require_processes(visit)
     visit.freeze()
-    description = visit.traveller.description
-    for level in description.levels if description else (0,):
+    for level in _levels(visit):
         visit.call("monitor", level=level, interval=REGULAR)
     visit.call("stop", settle=True)
 
@@ -203,8 +205,7 @@ def silent_listener(visit: Visit) -> None:
         raise Unreached("the service listens on no TCP port")
     visit.kill_all()
     _listen(visit, places)
-    description = visit.traveller.description
-    for level in description.levels if description else (0,):
+    for level in _levels(visit):
         visit.call("monitor", level=level, interval=REGULAR)
 
 
@@ -323,8 +324,7 @@ def secrets(visit: Visit) -> None:
     """A cycle with every secret set to a value that is found wherever it goes."""
     visit.call("validate-all")
     visit.call("start", settle=True)
-    description = visit.traveller.description
-    for level in description.levels if description else (0,):
+    for level in _levels(visit):
         visit.call("monitor", level=level, interval=REGULAR)
     visit.call("stop", settle=True)
 
@@ -366,9 +366,6 @@ ROUTES: Mapping[ScenarioName, tuple[Route, tuple[Watch, ...]]] = {
     "person": (person, ()),
 }
 """Each scenario: its calls, and what its machine must watch."""
-
-FIRST: tuple[ScenarioName, ...] = ("meta-data", "cycle")
-"""What the others are planned by."""
 
 
 def travel(name: ScenarioName, traveller: Traveller) -> tuple[Scenario, Service | None]:
@@ -463,6 +460,12 @@ def _tried(name: str, visit: Visit, do: Callable[[], str]) -> str:
         return ""
 
 
+def _levels(visit: Visit) -> tuple[int, ...]:
+    description = visit.traveller.description
+    levels = description.levels if description else ()
+    return (*levels[: _MOST_LEVELS - 1], *levels[_MOST_LEVELS - 1 :][-1:]) or (0,)
+
+
 def _advertises(visit: Visit, action: str) -> bool:
     description = visit.traveller.description
     return description is not None and description.advertises(action)
@@ -542,7 +545,7 @@ def _tcp(service: Service | None) -> list[tuple[str, int]]:
     for each in service.listeners if service else ():
         kind, _, place = each.partition(" ")
         address, _, port = place.rpartition(":")
-        if kind == "tcp":
+        if kind == "tcp" and port.isdecimal():  # whoever has taken over PID 1 may say anything
             found.append((address.strip("[]"), int(port)))
     return found
 

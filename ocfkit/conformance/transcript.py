@@ -205,6 +205,8 @@ class Transcript:
     schemas: Mapping[str, str] = field(default_factory=dict[str, str])
     """What each schema that was found has against the meta-data, in a line; "" for nothing."""
     scenarios: Mapping[str, Scenario] = field(default_factory=dict[str, Scenario])
+    hidden: frozenset[str] = frozenset()
+    """Names of parameters that the user called secret."""
 
     def __getitem__(self, name: ScenarioName) -> Scenario:
         """The scenario of this name; an empty one with `unreached` set if it was not made."""

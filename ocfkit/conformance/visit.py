@@ -5,6 +5,7 @@ Running and stopped are told by the processes that are there, wherever an agent 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import signal
 import time
@@ -37,6 +38,10 @@ _ENOUGH = 2
 """Times that an action may hang in one machine before nothing more is asked of it."""
 _MOST_DIGESTS = 400
 """Files; of what changes beyond them only the names are compared."""
+_MOST_FILES = 5000
+"""That an agent may change: their names are kept for the moments before and after every call."""
+_MOST_WORDS = 1 << 20
+"""Characters of all command lines together, which are kept for the same moments."""
 
 
 class Unreached(Exception):  # noqa: N818 - not an error: the itinerary cannot go on
@@ -52,6 +57,8 @@ class Traveller:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     second: Mapping[str, str] = field(default_factory=dict[str, str])
     """Those in which a second instance differs."""
+    hidden: frozenset[str] = frozenset()
+    """Names of those that the user called secret."""
     most: float = 60.0
     """Seconds for each call, whatever longer time the agent advises."""
     quiet: float = 0.3
@@ -86,19 +93,30 @@ class Visit:
         """Those that were seen while something ran, and the pid in each."""
         self._base: set[tuple[int, int]] = set()
         self._ours: set[str] = set()
+        self._files_before: dict[str, str] = {}
 
     # --- before and after -------------------------------------------------------------------------
 
     def arrive(self) -> None:
         """Carry in the files and prepare; what runs then is not the agent's."""
-        for path, content, mode in stand_ins.files():
-            self.put(path, content, mode)
+        self._put_stand_ins()
         agent = self.traveller.agent
         if agent.content is not None:
             self.put(agent.path, agent.content, 0o755)
         if self.traveller.prepare is not None:
             self._prepare(self.traveller.prepare)
         self._base = {one.identity for one in self.sandbox.processes()}
+
+    def _put_stand_ins(self) -> None:
+        for path, content, mode in stand_ins.files():
+            try:
+                self.put(path, content, mode)
+            except OSError as refusal:
+                if refusal.errno != errno.EROFS:  # /usr is read-only where we are not root
+                    raise
+                note = "not root: the cluster's commands (crm_attribute …) have no stand-ins"
+                if note not in self.traveller.backend.notes:
+                    self.traveller.backend.notes.append(note)
 
     def _prepare(self, command: str) -> None:
         ran = self.sandbox.run(
@@ -119,8 +137,14 @@ class Visit:
             self.fault,
             self.bystander,
             tuple(Start(each.argv, each.environ) for each in seen),
-            self.sandbox.read_file(stand_ins.LOG, 1 << 20).decode(errors="replace"),
+            self._log(),
         )
+
+    def _log(self) -> str:
+        try:
+            return self.sandbox.read_file(stand_ins.LOG, 1 << 20).decode(errors="replace")
+        except OSError:  # the agent has removed it, or put something else there
+            return ""
 
     # --- calls ------------------------------------------------------------------------------------
 
@@ -163,10 +187,15 @@ class Visit:
     ) -> Call:
         """Call the agent in exactly this environment, and write it down.
 
-        Raises Unreached where the action has hung before: it was seen, and each takes all its time.
+        Raises Unreached where the action has hung before: it was seen, and each takes all its time;
+        and where there is no such user.
         """
         if self._hung(action, environ.get("OCF_CHECK_LEVEL")) == _ENOUGH:
             raise Unreached(f"{action} gave no answer {_ENOUGH} times")
+        if uid:
+            self._require_user(uid)
+        # execve(2) can carry no such name, and meta-data can hold one
+        environ = {name: value for name, value in environ.items() if "=" not in name}
         argv = (self.traveller.agent.path, action, *words)
         granted = self.traveller.limit(action) if limit is None else limit
         before = self.state()
@@ -174,7 +203,7 @@ class Visit:
         call = Call(
             action=action,
             argv=ran.argv,
-            environ=dict(environ),
+            environ=environ,
             uid=uid,
             outcome=_outcome(ran),
             code=None if ran.timed_out else ran.signal if ran.code is None else ran.code,
@@ -200,6 +229,12 @@ class Visit:
             == ("no-answer", action, level)
             for call in self.calls
         )
+
+    def _require_user(self, uid: int) -> None:
+        """Raises Unreached where the sandbox has no user but root (see `lsbcheck.sandbox`)."""
+        ran = self.sandbox.run(("id", "-u"), env={"PATH": PATH}, deadline=PATIENCE, uid=uid)
+        if ran.stdout.strip() != str(uid):
+            raise Unreached(f"there is no user {uid} in the sandbox of one who is not root")
 
     def start(self, **how: str) -> Call:
         """Start what the other calls are about; raises Unreached if it does not come up."""
@@ -229,22 +264,31 @@ class Visit:
 
     def others(self) -> list[Process]:
         """Every process that was not there at first."""
-        return [one for one in self.sandbox.processes() if one.identity not in self._base]
+        found = [one for one in self.sandbox.processes() if one.identity not in self._base]
+        if sum(len(word) for one in found for word in one.argv) > _MOST_WORDS:
+            raise SandboxLost(f"the command lines of {len(found)} processes are too long to keep")
+        return found
 
     def _files(self) -> dict[str, str]:
-        changed = [path for path in self.sandbox.changed_files() if path not in self._ours]
-        return {
+        files = {
             path: self._digest(path) if number < _MOST_DIGESTS else ""
-            for number, path in enumerate(changed)
+            for number, path in enumerate(self._changed())
             if not path.startswith(f"{stand_ins.HIDDEN}/")
         }
+        if files != self._files_before:  # one for all moments at which they were the same
+            self._files_before = files
+        return self._files_before
+
+    def _changed(self) -> list[str]:
+        changed = [path for path in self.sandbox.changed_files() if path not in self._ours]
+        if len(changed) > _MOST_FILES:
+            raise SandboxLost(f"{len(changed)} files were changed; {_MOST_FILES} can be compared")
+        return changed
 
     def look_for_pid_files(self) -> dict[str, int]:
         """Every changed file that holds one number and nothing else, and that number."""
         found: dict[str, int] = {}
-        for path in self.sandbox.changed_files():
-            if path in self._ours:
-                continue
+        for path in self._changed():
             try:
                 words = self.sandbox.read_file(path, 64).split()
             except OSError:

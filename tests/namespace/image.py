@@ -30,6 +30,7 @@ _RESTLESS = (
     "/proc/sys/fs/file-nr",
     "/proc/sys/fs/inode-nr",
     "/proc/sys/fs/inode-state",
+    "/proc/sys/fs/quota/syncs",
     "/proc/sys/kernel/ns_last_pid",
     "/proc/sys/kernel/pty/nr",
     "/proc/sys/kernel/random/",

@@ -118,8 +118,30 @@ class QuietHost:
         stderr: int | IO[bytes] = subprocess.PIPE,
         preexec_fn: Callable[[], Any] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start lsbcheck in here; `through` are words in front of its command line."""
-        command = [*through, sys.executable, "-m", "lsbcheck", "--allow-live", *arguments]
+        """Start lsbcheck in here; see `program`."""
+        return self.program(
+            "lsbcheck",
+            "--allow-live",
+            *arguments,
+            through=through,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            preexec_fn=preexec_fn,
+        )
+
+    def program(
+        self,
+        module: str,
+        *arguments: str,
+        through: Sequence[str] = (),
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
+        preexec_fn: Callable[[], Any] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Start a module of ours in here; `through` are words in front of its command line."""
+        command = [*through, sys.executable, "-m", module, *arguments]
         run = subprocess.Popen(
             self._inside(command),
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},

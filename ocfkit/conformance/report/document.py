@@ -122,8 +122,8 @@ def document(
 
 
 def dumps(shown: Document) -> str:
-    """As JSON, all ASCII, with a line feed at its end."""
-    return json.dumps(shown, indent=2, allow_nan=False) + "\n"
+    """As JSON, all ASCII, with a line feed at its end, and no command to a runner in it."""
+    return json.dumps(shown, indent=2, allow_nan=False).replace("##[", r"#\u0023[") + "\n"
 
 
 def _rule(rule: Rule, report: Report, counting: frozenset[str], mask: Mask) -> RuleShown:

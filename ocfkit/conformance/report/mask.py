@@ -21,9 +21,10 @@ class Mask:
 
     def __init__(self, run: Transcript) -> None:
         """Secrets are the canaries, and what any call was given by a secret's name."""
-        values = {*run.secrets.values(), *_secret_values(run.parameters)}
+        self._hidden = run.hidden
+        values = {*run.secrets.values(), *self._secret_values(run.parameters)}
         for call in run.calls:
-            values.update(_secret_values(call.parameters))
+            values.update(self._secret_values(call.parameters))
         words = {word for value in values for word in _words(value) if len(word) >= SHORTEST}
         longest_first = sorted(words, key=len, reverse=True)
         self._any = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
@@ -46,13 +47,15 @@ class Mask:
 
     def _field(self, name: str, value: object) -> object:
         """A parameter or a variable of this name may be a secret too short to be found."""
-        if isinstance(value, str) and value and is_secret(name.removeprefix(_PARAMETER)):
+        if isinstance(value, str) and value and self._is_secret(name.removeprefix(_PARAMETER)):
             return MASK
         return self._covered(value)
 
+    def _is_secret(self, name: str) -> bool:
+        return name in self._hidden or is_secret(name)
 
-def _secret_values(parameters: Mapping[str, str]) -> Iterator[str]:
-    return (value for name, value in parameters.items() if is_secret(name))
+    def _secret_values(self, parameters: Mapping[str, str]) -> Iterator[str]:
+        return (value for name, value in parameters.items() if self._is_secret(name))
 
 
 def _words(secret: str) -> Iterator[str]:

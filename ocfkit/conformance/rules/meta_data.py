@@ -355,10 +355,10 @@ def texts_are_there(run: Transcript) -> Judgement:
 _ASKERS = (
     "asked by a tool",
     "asked again",
-    "asked by nobody",
     "asked with OCF_ROOT alone",
     "asked with OCF_OUTPUT_FORMAT=text",
     "asked in a person's environment",
+    "asked by nobody",
 )
 """How the calls after the first differ, in the order of the itinerary."""
 
@@ -379,7 +379,7 @@ def meta_data_is_the_same_for_all(run: Transcript) -> Judgement:
     _description(run)
     first, *others = run["meta-data"].calls
     if len(others) < len(_ASKERS):
-        return not_provoked("not all were asked", *others)
+        return not_provoked(run["meta-data"].unreached or "not all were asked", *others)
     for how, call in zip(_ASKERS, others, strict=True):
         if call.is_out_of_reach:
             continue

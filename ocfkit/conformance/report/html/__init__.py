@@ -134,7 +134,9 @@ def _finding(shown: Document, rules: Sequence[RuleShown], *, opened: bool) -> st
 
 
 def _call(call: CallShown) -> str:
-    output = "\n".join(_text(line) for line in lines_of(call["output"]))
+    # a line of a log that begins with :: is a command to the runner of GitHub Actions
+    lines = (_text(line).replace("::", "&#58;:") for line in lines_of(call["output"]))
+    output = "\n".join(lines)
     shown = f'<pre class="output">{output}</pre>' if output.strip() else ""
     processes = [(label, one) for label, those in around(call) for one in those]
     return (
