@@ -16,7 +16,7 @@ from lsbcheck import faults
 from lsbcheck.sandbox.interface import SandboxLost
 from lsbcheck.transcript import Fault, Program, Service
 from ocfkit.conformance import listener
-from ocfkit.conformance.description import Parameter
+from ocfkit.conformance.description import DescriptionError, Parameter, parse
 from ocfkit.conformance.transcript import (
     ILL_TYPED,
     SECOND_INSTANCE,
@@ -83,7 +83,7 @@ def meta_data(visit: Visit) -> None:
         "OCF_RESOURCE_TYPE": agent.name,
         "OCF_RESOURCE_PROVIDER": agent.provider,
     }
-    visit.call("meta-data")
+    visit.call("meta-data", instance=agent.name)  # Pacemaker has no resource to name either
     visit.call_in(tool, "meta-data")
     visit.call_in(tool, "meta-data")
     visit.call_in({"PATH": PATH, "OCF_ROOT": OCF_ROOT}, "meta-data")
@@ -290,11 +290,17 @@ def bad_parameters(visit: Visit) -> None:
 
 
 def defaults(visit: Visit) -> None:
-    """What is advertised as a default, said outright: nothing may differ from the first start."""
-    description = visit.traveller.description
+    """What is advertised as a default, said outright: nothing may differ from the first start.
+
+    It is asked for again: a default may be named after the resource.
+    """
+    try:
+        described = parse(visit.call("meta-data").stdout).parameters
+    except DescriptionError as error:
+        raise Unreached(str(error)) from None
     said = {
         each.name: each.default
-        for each in (description.parameters if description else ())
+        for each in described
         if each.default is not None and each.name not in visit.traveller.parameters
     }
     if not said:

@@ -222,6 +222,11 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         not_provoked=(NO_WORD,),
     ),
     "meta-data-is-the-same-for-all": Samples(
+        holds=(
+            asked(  # a default that is named after the resource, where there is none
+                4, meta_data(stdout=META_DATA.replace('"7007"', '"/run/.pid"'), instance="")
+            ),
+        ),
         breaks=(
             asked(2, meta_data(stdout=f"{META_DATA}<!-- now -->")),
             asked(3, meta_data(4, "", uid=65534)),
