@@ -245,6 +245,8 @@ def _agent(word: str, root: str) -> AgentFile:
             return agent_file.at(word, root)
         if os.path.isfile(word) and not launched.is_source(word):
             return agent_file.at(word, root)
+        if word.startswith("ocf:"):
+            raise WrongCallError(f"{word!r} is no ocf:PROVIDER:TYPE")
         if os.path.isdir(word):
             raise WrongCallError(f"{word} is a folder; which agent in it?")
     except agent_file.AgentFileError as error:

@@ -29,7 +29,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOBODY = 65534
 
 PATIENCE = 5.0
-"""Seconds that a signal or an exec of ours gets to be seen in the table of processes."""
+"""Seconds that a signal of ours gets to be seen in the table of processes."""
+
+_ARRIVAL = 20.0
+"""Seconds that a program of ours gets to be there: on a busy host one of Python takes several."""
 
 _DEFAULT_TIMEOUT = 20.0
 """Pacemaker's own, where neither the agent nor the operator says anything."""
@@ -232,7 +235,7 @@ class Visit:
 
     def _require_user(self, uid: int) -> None:
         """Raises Unreached where the sandbox has no user but root (see `lsbcheck.sandbox`)."""
-        ran = self.sandbox.run(("id", "-u"), env={"PATH": PATH}, deadline=PATIENCE, uid=uid)
+        ran = self.sandbox.run(("id", "-u"), env={"PATH": PATH}, deadline=_ARRIVAL, uid=uid)
         if ran.stdout.strip() != str(uid):
             raise Unreached(f"there is no user {uid} in the sandbox of one who is not root")
 
@@ -324,7 +327,7 @@ class Visit:
     def bystand(self, argv: tuple[str, ...], uid: int = 0) -> tuple[int, int]:
         """Start a process that is not the agent's; its identity, once it is the program."""
         pid = self.sandbox.spawn(argv, uid=uid)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + _ARRIVAL
         while time.monotonic() < until:
             for one in self.sandbox.processes():
                 if one.pid == pid and one.argv == argv:  # it has become the program
@@ -334,7 +337,7 @@ class Visit:
 
     def await_listeners(self, wanted: set[str]) -> None:
         """Wait until somebody listens at all these places."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + _ARRIVAL
         while not wanted <= set(self.sandbox.listeners()):
             if time.monotonic() > until:
                 raise SandboxLost("the listener of the check did not come to listen")
