@@ -74,6 +74,8 @@ _XML_RELOAD = '<action name="reload-agent" timeout="20s"/>\n'
 _DO_RELOAD = "reload-agent) validate ;;\n"
 _MONITOR = "monitor() {\n"
 _STOP = "stop() {\n"
+_IMPATIENT = ('timeout="20s"', 'timeout="2s"')
+"""What hangs is believed to hang when it has had the time that it asks for."""
 _START = "start() {\n\tis_there && return 0\n"
 _COMPARES = '[ "$(tr'
 _IDENTITY = """[ "$(tr '\\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")" = \\
@@ -93,6 +95,7 @@ KNOWN: Final = (
         "monitor blocks",
         "every-call-is-answered",
         (_MONITOR, f"{_MONITOR}\tis_there && sleep 1000\n"),
+        _IMPATIENT,
     ),
     _broken(
         "unknown action returns 0",
@@ -483,6 +486,7 @@ MORE: Final = (
                 "\tis_there || return 7\n"
             ),
         ),
+        _IMPATIENT,
     ),
 )
 

@@ -19,9 +19,6 @@ from tests.conformance.broken import BROKEN, GOOD, KNOWN, Broken, Language, make
 SECONDS = 6.0
 """For each call; the good agent needs less than one, and a stop that is made to fail all of it."""
 
-UNTIL_IT_HANGS = 2.0
-"""For each call of an agent that is meant to take all of it."""
-
 AT_A_TIME = 6
 """They wait most of their time."""
 
@@ -38,13 +35,13 @@ def backend() -> Generator[NamespaceBackend]:
         yield made
 
 
-def traveller(agent: Path, backend: NamespaceBackend, most: float = SECONDS) -> Traveller:
+def traveller(agent: Path, backend: NamespaceBackend) -> Traveller:
     return Traveller(
         agent_file.at(str(agent)),
         backend,
         parameters={"name": "foo"},
         second={"name": "bar", "port": "7100"},
-        most=most,
+        most=SECONDS,
     )
 
 
@@ -74,8 +71,7 @@ def folder() -> Generator[Path]:
 
 def checked(broken: Broken, folder: Path, backend: NamespaceBackend) -> Report:
     agent = make(broken.language, broken.text(), folder)
-    most = UNTIL_IT_HANGS if broken.rule == "every-call-is-answered" else SECONDS
-    return check(traveller(agent, backend, most), (by_id(broken.rule),), jobs=2)
+    return check(traveller(agent, backend), (by_id(broken.rule),), jobs=2)
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)

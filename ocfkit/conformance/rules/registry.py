@@ -84,7 +84,8 @@ def rule(
 ) -> Callable[[Judge], Judge]:
     """Enter the decorated function into the book; its docstring is the title.
 
-    The rule has no verdict where a scenario that it needs met an error of the check.
+    The rule has no verdict where a scenario that it needs met an error of the check, nor against an
+    agent that was given less time than it asks for.
     """
 
     def enter(function: Judge) -> Judge:
@@ -94,7 +95,7 @@ def rule(
                 if run[name].error:
                     return Judgement("error", run[name].error)
             try:
-                return function(run)
+                return _in_its_time(run, function(run))
             except UndecidedError as undecided:
                 return undecided.judgement
 
@@ -106,6 +107,19 @@ def rule(
         return judge
 
     return enter
+
+
+def _in_its_time(run: Transcript, judgement: Judgement) -> Judgement:
+    """A call that the check's own limit has cut short breaks no rule."""
+    if judgement.verdict != "fail" or run.description is None:
+        return judgement
+    for call in judgement.calls:
+        level = int(call.environ.get("OCF_CHECK_LEVEL", "0"))
+        advised = run.description.timeout(call.action, level) or 0.0
+        if call.outcome == "no-answer" and call.limit < advised:
+            sentence = f"{said(call)}; --timeout {advised:g}s gives it what it asks for"
+            return not_provoked(sentence, *judgement.calls, fault=judgement.fault)
+    return judgement
 
 
 def entered() -> tuple[Rule, ...]:

@@ -311,7 +311,11 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             that_does_not_start(HANGS),
             seen(levels=(start(0), monitor(HANGS, UP, level=10))),
         ),
-        not_provoked=(that_does_not_start(), Transcript("x", "x")),
+        not_provoked=(
+            that_does_not_start(),
+            Transcript("x", "x"),
+            in_cycle(7, replace(stop(HANGS), limit=5.0)),  # it asks for 20 s
+        ),
     ),
     "exit-codes-are-defined": Samples(
         holds=(
