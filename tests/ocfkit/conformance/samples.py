@@ -709,6 +709,14 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         does_not_apply=(seen(NO_REQUIRED, NO_TYPED, bad_parameters=()),),
     ),
     "defaults-are-the-code-s": Samples(
+        holds=(  # a port that the kernel has chosen
+            seen(
+                defaults=(
+                    start(0, replace(UP, listeners=UP.listeners | {"udp 0.0.0.0:42107"})),
+                    monitor(0),
+                )
+            ),
+        ),
         breaks=(
             seen(defaults=(start(1), monitor(7))),
             seen(defaults=(start(0), monitor(1, UP))),
