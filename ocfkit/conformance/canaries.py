@@ -26,14 +26,16 @@ def of(
 ) -> dict[str, str]:
     """The secret parameters with the value that the user gave, else with one of our own.
 
-    `hidden` are the names of those that he calls secret, whatever their names say.
+    `hidden` are the names of those that he calls secret, whatever their names say. A path is none:
+    it is told by those who keep the secret in a file.
     """
     found = {
         name: value
         for name, value in given.items()
-        if value and (is_secret(name) or name in hidden)
+        if value and (name in hidden or (is_secret(name) and not value.startswith("/")))
     }
     for each in description.parameters if description else ():
-        if is_secret(each.name) and each.type == "string" and each.name not in found:
+        is_path = (given.get(each.name) or each.default or "").startswith("/")
+        if is_secret(each.name) and each.type == "string" and not (is_path or each.name in found):
             found[each.name] = f"canary-{secrets.token_hex(8)}"
     return {name: value for name, value in found.items() if len(value) >= SHORTEST}

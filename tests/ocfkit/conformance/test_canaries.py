@@ -45,6 +45,13 @@ def test_a_number_is_no_secret_whatever_its_name() -> None:
     assert of(describing(Parameter("token_timeout", "integer")), {}) == {}
 
 
+def test_a_path_is_no_secret_whatever_its_name() -> None:
+    in_a_file = describing(Parameter("secret", default="/etc/varnish/secret"))
+    assert of(in_a_file, {}) == of(in_a_file, {"secret": "/etc/other/secret"}) == {}
+    assert of(in_a_file, {"secret": "hunter22"}) == {"secret": "hunter22"}
+    assert of(in_a_file, {"secret": "/hunter22"}, hidden=("secret",)) == {"secret": "/hunter22"}
+
+
 def test_a_secret_without_a_value_gets_one() -> None:
     assert of(parse(META_DATA), {"password": ""})["password"].startswith("canary-")
 
