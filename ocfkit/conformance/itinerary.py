@@ -83,7 +83,7 @@ def meta_data(visit: Visit) -> None:
         "OCF_RESOURCE_TYPE": agent.name,
         "OCF_RESOURCE_PROVIDER": agent.provider,
     }
-    visit.call("meta-data", instance=agent.name)  # Pacemaker has no resource to name either
+    visit.call("meta-data", instance=agent.name, parameters={})  # as of a type, and no resource
     visit.call_in(tool, "meta-data")
     visit.call_in(tool, "meta-data")
     visit.call_in({"PATH": PATH, "OCF_ROOT": OCF_ROOT}, "meta-data")
