@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from ocfkit.catalogue import AgentError
 from ocfkit.commands.again import again
-from ocfkit.commands.arguments import FailedError, Parser, WrongCallError, a_duration
-from ocfkit.commands.streams import complain
+from ocfkit.commands.arguments import Parser, WrongCallError, a_duration
+from ocfkit.commands.streams import complain, let_go_of_stdout
+from ocfkit.errors import told
+from ocfkit.launchers import LauncherError
 
 if TYPE_CHECKING:
     from lsbcheck.exitcodes import ExitCode
@@ -47,6 +51,17 @@ exit codes:
   4  no sandbox could be made
   130, 143, 129  interrupted by Ctrl-C, SIGTERM, SIGHUP; 141  the reader of the output went away
 """
+
+
+class NoVerdictError(Exception):
+    """The check itself failed, which is no finding about the agent; its text is one sentence."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process ends with."""
+        from lsbcheck.exitcodes import NOT_PROVED
+
+        return NOT_PROVED
 
 
 def configure(parser: Parser) -> None:
@@ -121,14 +136,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the agent, print the report, and return its exit code."""
     from lsbcheck.report.colour import Paper
 
-    paper = Paper(sys.stdout, colour=_colour(arguments), width=_width())
+    paper = Paper(sys.stdout or io.StringIO(), colour=_colour(arguments), width=_width())
     if arguments.list_rules:
         return _list_rules(paper)
     if arguments.explain is not None:
         return _explain(paper, arguments.explain)
     if arguments.agent is None:
         raise WrongCallError("which agent? `ocfkit check --help` tells more")
-    return _checked(arguments)
+    try:
+        return _checked(arguments)
+    except (WrongCallError, AgentError, NoVerdictError, BrokenPipeError):
+        raise
+    except Exception as error:
+        why = f"error: {type(error).__name__}: {error}"
+        raise NoVerdictError(why if arguments.verbose else f"{why}; -v shows where") from error
 
 
 def _checked(arguments: argparse.Namespace) -> int:
@@ -175,7 +196,7 @@ def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace
 
     parameters, second = _pairs(arguments.parameters), _pairs(arguments.second)
     hidden = frozenset(_from_files((*arguments.parameters, *arguments.second)))
-    progress = Progress(sys.stderr, enabled=sys.stderr.isatty(), width=_width())
+    progress = Progress(sys.stderr, enabled=_is_terminal(sys.stderr), width=_width())
     backend = NamespaceBackend(arguments.root)
     try:
         traveller = Traveller(
@@ -210,19 +231,22 @@ def _require_writable(output: str | None) -> None:
 def _hand_over(text: str, output: str | None) -> None:
     from lsbcheck.report.file import write_whole
 
-    if output is None:
-        sys.stdout.write(text)
-        return
     try:
-        write_whole(output, text)
+        if output is not None:
+            write_whole(output, text)
+        elif sys.stdout is not None:  # it may be closed
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise FailedError(f"the report could not be written: {error}") from None
-    complain(f"the report is in {output}")
+        let_go_of_stdout()  # what a full disk did not take, it does not take at the end either
+        raise NoVerdictError(f"the report could not be written: {told(error)}") from None
+    if output is not None:
+        complain(f"the report is in {output}")
 
 
 def _written(shown: Document, arguments: argparse.Namespace) -> str:
-    import io
-
     from lsbcheck.report.colour import Paper
     from ocfkit.conformance.report import text
     from ocfkit.conformance.report.formats import FORMATS
@@ -253,7 +277,10 @@ def _agent(word: str, root: str) -> AgentFile:
         raise WrongCallError(str(error)) from None
     if root != "/":
         raise WrongCallError(f"--root {root}: {word} is an agent of this system alone")
-    return launched.agent(word)
+    try:
+        return launched.agent(word)
+    except LauncherError as error:
+        raise WrongCallError(*error.args) from None
 
 
 def _pairs(words: Sequence[str]) -> dict[str, str]:
@@ -365,7 +392,12 @@ def _colour(arguments: argparse.Namespace) -> bool:
     environ = arguments.environ
     if environ.get("NO_COLOR") or environ.get("TERM") == "dumb" or arguments.output is not None:
         return False
-    return sys.stdout.isatty()
+    return _is_terminal(sys.stdout)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at it; None is a stream that was closed before we were called."""
+    return stream is not None and stream.isatty()
 
 
 def _width() -> int:

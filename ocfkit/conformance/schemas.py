@@ -48,6 +48,8 @@ def complaints(traveller: Traveller, xml: str) -> dict[str, str]:
             )
             if ran.code in (126, 127):
                 return {}
+            if ran.code is None:  # it gave no answer, or was killed: that is no complaint
+                continue
             said = [line for line in ran.stderr.splitlines() if line.startswith(_FOLDER)]
             found[name] = "" if ran.code == 0 else _first(said)
     return found

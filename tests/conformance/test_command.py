@@ -63,6 +63,26 @@ def verdicts(report: str) -> dict[str, str]:
     return {rule["id"]: rule["verdict"] for rule in rules}
 
 
+# --- streams --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "said"),
+    [
+        (">/dev/full", 3, "ocfkit: the report could not be written: No space left on device\n"),
+        (">&-", 0, ""),
+        (">/dev/null 2>&-", 0, ""),
+        ("<&- >/dev/null", 0, ""),
+    ],
+)
+def test_streams_that_take_nothing_are_no_finding(streams: str, code: int, said: str) -> None:
+    words = argv("check", GOOD, *NAMED, "--rule", "stop-when-stopped")
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {streams}', "sh", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 # --- parameters -----------------------------------------------------------------------------------
 
 

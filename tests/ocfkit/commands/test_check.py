@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lsbcheck import exitcodes
+from ocfkit.__main__ import main
+from ocfkit.commands import check as command
 from ocfkit.conformance.rules import RULES
 from tests.ocfkit.command import argv, ocfkit
 
@@ -117,6 +119,19 @@ def test_every_rule_is_listed_and_has_its_page() -> None:
     page = ocfkit("check", "--explain", RULES[-1].id)
     assert (page.returncode, page.stderr) == (exitcodes.ALL_HOLD, "")
     assert RULES[-1].title in page.stdout
+
+
+def test_an_error_of_the_check_is_no_finding_about_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("one by none")
+
+    monkeypatch.setattr(command, "_seen", fails)
+    words = ["check", str(script(tmp_path))]
+    assert main(words, {}) == exitcodes.NOT_PROVED
+    assert main([*words, "--output", str(tmp_path / "report")], {}) == exitcodes.NOT_PROVED
+    assert not (tmp_path / "report").exists()
 
 
 def test_the_help_tells_every_exit_code() -> None:
