@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 from lsbcheck.sandbox.interface import SandboxLost
 from lsbcheck.transcript import Service
@@ -64,7 +65,7 @@ def _transcript(
     on_progress: Callable[[ScenarioName], None],
 ) -> Transcript:
     on_progress("meta-data")
-    first = _readable(travel("meta-data", traveller)[0])
+    first = _readable(_alone("meta-data", traveller)[0])
     description, why = _described(first)
     first, schemas = _judged_by_schemas(traveller, first, description)
     _require_known(traveller, description)
@@ -74,13 +75,13 @@ def _transcript(
         cycle = Scenario("cycle", error=first.error)
     else:
         on_progress("cycle")
-        cycle, service = travel("cycle", traveller)
+        cycle, service = _alone("cycle", traveller)
     traveller = replace(traveller, service=service)
     secrets = canaries.of(description, traveller.parameters, traveller.hidden)
     wanted = {name for rule in rules for name in rule.needs}
     names: list[ScenarioName] = [name for name in ROUTES if name in wanted - {"meta-data", "cycle"}]
 
-    def make(name: ScenarioName) -> Scenario:
+    def make(name: ScenarioName, patience: int) -> Scenario:
         if _is_spoilt(first):
             return Scenario(name, error=first.error)
         if cycle.error:  # and every other scenario is judged by what the first cycle showed
@@ -89,7 +90,7 @@ def _transcript(
             return Scenario(name, unreached=f"the first cycle ended early: {cycle.unreached}")
         on_progress(name)
         given = {**traveller.parameters, **secrets} if name == "secrets" else traveller.parameters
-        return travel(name, replace(traveller, parameters=given))[0]
+        return travel(name, replace(traveller, parameters=given, patience=patience))[0]
 
     return Transcript(
         agent=traveller.agent.shown_as,
@@ -105,16 +106,24 @@ def _transcript(
     )
 
 
+def _alone(name: ScenarioName, traveller: Traveller) -> tuple[Scenario, Service | None]:
+    """A scenario while no other is under way; where that is doubtful, again with twice the time."""
+    scenario, service = travel(name, traveller)
+    if is_doubtful(scenario):
+        return travel(name, replace(traveller, patience=2))
+    return scenario, service
+
+
 def _made(
-    names: list[ScenarioName], make: Callable[[ScenarioName], Scenario], jobs: int
+    names: list[ScenarioName], make: Callable[[ScenarioName, int], Scenario], jobs: int
 ) -> dict[str, Scenario]:
-    """All of them, so many at a time; what another load might have changed is made again, alone."""
+    """All of them, so many at a time; what is doubtful again, alone and with twice the time."""
     pool = ThreadPoolExecutor(jobs, "scenario")
     try:
-        made: dict[str, Scenario] = dict(zip(names, pool.map(make, names), strict=True))
+        made: dict[str, Scenario] = dict(zip(names, pool.map(make, names, repeat(1)), strict=True))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    return made | {name: make(name) for name in names if is_doubtful(made[name])}
+    return made | {name: make(name, 2) for name in names if is_doubtful(made[name])}
 
 
 def _is_spoilt(first: Scenario) -> bool:

@@ -37,6 +37,7 @@ _ARRIVAL = 20.0
 _DEFAULT_TIMEOUT = 20.0
 """Pacemaker's own, where neither the agent nor the operator says anything."""
 _SETTLE_AT_MOST = 8.0
+_NO_PROGRAM = 127
 _ENOUGH = 2
 """Times that an action may hang in one machine before nothing more is asked of it."""
 _MOST_DIGESTS = 400
@@ -66,6 +67,8 @@ class Traveller:
     """Seconds for each call, whatever longer time the agent advises."""
     quiet: float = 0.3
     """Seconds in which the set of processes must not change to be settled."""
+    patience: int = 1
+    """Times that each call's limit is taken: twice, where a busy host may have used it up."""
     prepare: str | None = None
     """A command for /bin/sh, run in every machine before the first call."""
     description: Description | None = None
@@ -74,7 +77,7 @@ class Traveller:
     def limit(self, action: str, level: int = 0) -> float:
         """Seconds that a call gets: what the agent advises, or Pacemaker's default."""
         advised = self.description.timeout(action, level) if self.description else None
-        return min(advised or _DEFAULT_TIMEOUT, self.most)
+        return min(advised or _DEFAULT_TIMEOUT, self.most) * self.patience
 
     @property
     def is_promotable(self) -> bool:
@@ -236,7 +239,7 @@ class Visit:
     def _require_user(self, uid: int) -> None:
         """Raises Unreached where the sandbox has no user but root (see `lsbcheck.sandbox`)."""
         ran = self.sandbox.run(("id", "-u"), env={"PATH": PATH}, deadline=_ARRIVAL, uid=uid)
-        if ran.stdout.strip() != str(uid):
+        if ran.stdout.strip() != str(uid) and ran.code != _NO_PROGRAM:
             raise Unreached(f"there is no user {uid} in the sandbox of one who is not root")
 
     def start(self, **how: str) -> Call:

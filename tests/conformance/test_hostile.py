@@ -45,11 +45,11 @@ META_DATA = """\
 <parameters>
 $PARAMETERS</parameters>
 <actions>
-<action name="start" timeout="20s"/>
-<action name="stop" timeout="20s"/>
-<action name="monitor" timeout="20s" interval="10s" depth="0"/>
-$ACTIONS<action name="meta-data" timeout="20s"/>
-<action name="validate-all" timeout="20s"/>
+<action name="start" timeout="$TIMEOUT"/>
+<action name="stop" timeout="$TIMEOUT"/>
+<action name="monitor" timeout="$TIMEOUT" interval="10s" depth="0"/>
+$ACTIONS<action name="meta-data" timeout="$TIMEOUT"/>
+<action name="validate-all" timeout="$TIMEOUT"/>
 </actions>
 </resource-agent>
 """
@@ -74,6 +74,8 @@ class Hostile:
     parameters: str = ""
     actions: str = ""
     options: tuple[str, ...] = ()
+    advises: str = "20s"
+    """Its timeouts."""
     verdicts: Mapping[str, str] = field(default_factory=dict[str, str])
     says: str = ""
     """Somewhere in the report."""
@@ -84,6 +86,7 @@ class Hostile:
 
     def text(self) -> str:
         xml = META_DATA.replace("$NAME", self.file).replace("$ACTIONS", self.actions)
+        xml = xml.replace("$TIMEOUT", self.advises)
         shown = f"cat <<'XML'\n{xml.replace('$PARAMETERS', self.parameters)}XML"
         return (
             f"#!/bin/sh\n{self.first}\ncase $1 in\nmeta-data)\n{self.meta_data or shown}\n;;\n"
@@ -146,10 +149,19 @@ HOSTILE: Final = (
         verdicts={"meta-data-is-xml": "fail", "every-call-is-answered": "fail"},
     ),
     Hostile(
+        "suspends itself",
+        1,
+        start="kill -STOP $$",
+        options=(*HANGS, *rules("every-call-is-answered")[2:]),
+        advises="1s",
+        verdicts={"every-call-is-answered": "fail"},
+    ),
+    Hostile(
         "hangs once it runs",
         1,
         monitor=f"pgrep -f '^{DAEMON}' >/dev/null || exit 7; sleep 1000",
         options=HANGS,
+        advises="1s",
         verdicts={"every-call-is-answered": "fail", "monitor-after-crash": "not-provoked"},
         says="the first cycle ended early: monitor gave no answer 2 times",
     ),
