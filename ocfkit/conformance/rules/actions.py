@@ -141,6 +141,8 @@ def promotion_is_kept(run: Transcript) -> Judgement:
     started(run)
     changes = [call for call in run["optional"].calls if call.action in ("promote", "demote")]
     failed = next((call for call in changes if not call.succeeded), None)
+    if failed is not None and failed is changes[0] and failed.exited(6):
+        return not_provoked(f"{said(failed)}: with these parameters it has no roles", failed)
     if failed is not None:
         return broken(said(failed), failed)
     promoted, demoted = (asked(run, "optional", "monitor", nth) for nth in (0, 1))

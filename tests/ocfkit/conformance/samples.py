@@ -300,7 +300,10 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             seen(optional=(call("promote", 0, UP), monitor(8), call("demote", 0, UP), monitor(8))),
             seen(optional=(call("promote", 0, UP), call("promote", 1, UP), monitor(8))),
         ),
-        not_provoked=(*NO_START, NO_WORD, seen(optional=unreached("optional"))),
+        not_provoked=(
+            *(*NO_START, NO_WORD, seen(optional=unreached("optional"))),
+            seen(optional=(start(0), call("promote", 6, UP), monitor(0))),
+        ),
         does_not_apply=(seen(('name="promote"', 'name="notify"')),),
     ),
     "every-call-is-answered": Samples(
