@@ -11,32 +11,8 @@ from pathlib import Path
 
 import pytest
 
-<<<<<<< Updated upstream
 from tests.conformance import ours
 from tests.conformance.ours import Ours
-=======
-from lsbcheck.sandbox.namespace import NamespaceBackend
-from ocfkit import launchers
-from ocfkit.conformance.agent_file import AgentFile
-from ocfkit.conformance.check import check
-from ocfkit.conformance.visit import Traveller
-from tests.conformance.broken import GOOD
-
-TOP = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True)
-class Ours:
-    """An agent, what it is given, and what stays open of it."""
-
-    name: str
-    target: str
-    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
-    second: Mapping[str, str] = field(default_factory=dict[str, str])
-    open: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Rule → why it could not be judged."""
-
->>>>>>> Stashed changes
 
 OURS = (
     Ours("dummy", "dummy:Dummy", known={"failures-have-reasons": "not-provoked"}),  # none failed
