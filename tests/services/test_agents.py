@@ -1,0 +1,25 @@
+"""Debian's agents under `ocfkit check`: a sample of the table, made again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.services import agents
+from tests.services.agents_table import Row, Table, differences
+from tests.services.conftest import debian
+
+SAMPLE = ("ocf:heartbeat:Dummy", "ocf:heartbeat:nginx", "ocf:heartbeat:symlink")
+"""What CI runs of the table; all of it is for `./dev corpus agents`."""
+
+
+@pytest.fixture(scope="module")
+def rows() -> Mapping[str, Row]:
+    root = debian(agents.ROOT)
+    return {row.agent: row for row in agents.all_checked(SAMPLE, root, len(SAMPLE))}
+
+
+@pytest.mark.parametrize("agent", SAMPLE)
+def test_an_agent_breaks_the_rules_of_the_table(agent: str, rows: Mapping[str, Row]) -> None:
+    assert not differences([rows[agent]], Table.read())
