@@ -80,12 +80,19 @@ def test_is_caught(broken: Broken, checks: dict[str, Future[Report]]) -> None:
     assert judged.verdict == "fail", judged.sentence
 
 
+@pytest.fixture(scope="module")
+def good(backend: NamespaceBackend, folder: Path) -> Generator[dict[Language, Future[Report]]]:
+    """A check of the good agent in each language, under way."""
+    with ThreadPoolExecutor(len(GOOD)) as pool:
+        agents = {each: make(each, GOOD[each].read_text(), folder / each) for each in GOOD}
+        yield {each: pool.submit(check, traveller(agents[each], backend), jobs=2) for each in GOOD}
+
+
 @pytest.mark.parametrize("language", GOOD)
 def test_the_good_one_breaks_no_rule(
-    language: Language, backend: NamespaceBackend, folder: Path
+    language: Language, good: dict[Language, Future[Report]]
 ) -> None:
-    agent = make(language, GOOD[language].read_text(), folder / language)
-    report = check(traveller(agent, backend))
+    report = good[language].result()
     bad = {
         rule: judged.sentence
         for rule, judged in report.judgements.items()
