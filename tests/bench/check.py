@@ -29,7 +29,7 @@ PAGE = TOP / "docs/reference/check-cost.md"
 ENTER = TOP / "tests/services/enter"
 DECIDING = ("ocfkit/conformance/*.py", "ocfkit/conformance/rules/*.py", "tests/bench/check.py")
 ROOT = "pacemaker"
-ROUNDS = 5
+ROUNDS = 3
 
 PAGE_HEAD = """\
 # What a check takes
