@@ -67,12 +67,16 @@ def _transcript(
     on_progress("meta-data")
     first = _readable(_alone("meta-data", traveller)[0])
     description, why = _described(first)
-    first, schemas = _judged_by_schemas(traveller, first, description)
+    schemas: Mapping[str, str] = {}
+    if any(rule.schemas for rule in rules):
+        first, schemas = _judged_by_schemas(traveller, first, description)
     _require_known(traveller, description)
     traveller = replace(traveller, description=description)
     service: Service | None = None
     if _is_spoilt(first):
         cycle = Scenario("cycle", error=first.error)
+    elif all(rule.is_static for rule in rules):
+        cycle = Scenario("cycle", unreached="no rule asks for it")
     else:
         on_progress("cycle")
         cycle, service = _alone("cycle", traveller)

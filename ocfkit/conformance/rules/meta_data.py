@@ -54,6 +54,7 @@ def meta_data_is_xml(run: Transcript) -> Judgement:
     source="pcs validates meta-data before it uses it, as resource-agents' own checks do",
     consequence="`pcs resource create` refuses the agent.",
     profile="pacemaker",
+    schemas=True,
 )
 def schemas_accept_the_meta_data(run: Transcript) -> Judgement:
     """The schemas of the tools accept the meta-data, each for the version that it is for."""

@@ -52,13 +52,20 @@ class Rule:
     profile: Profile
     """The first profile that counts it."""
     needs: tuple[ScenarioName, ...]
-    """What it reads; `meta-data` and `cycle` are made for every rule, and need not be named where
-    a guard below asks for them."""
+    """What it reads; `meta-data` is made for every rule, and `cycle` for every one that is not
+    static: they need not be named where a guard below asks for them."""
     consequence: str
     """What a broken one does to a cluster or its operator."""
     judge: Callable[[Transcript], Judgement]
     chapter: str
     """The module that it stands in."""
+    schemas: bool = False
+    """Whether it reads what the schemas of the tools say."""
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it reads what the agent says of itself, and nothing of what it does."""
+        return self.chapter.endswith(".meta_data")
 
 
 class UndecidedError(Exception):
@@ -81,6 +88,7 @@ def rule(
     consequence: str,
     profile: Profile = "ocf",
     needs: tuple[ScenarioName, ...] = (),
+    schemas: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Enter the decorated function into the book; its docstring is the title.
 
@@ -103,7 +111,7 @@ def rule(
         if id in _entered:
             raise ValueError(f"there is a rule {id} already")
         chapter = function.__module__
-        _entered[id] = Rule(id, title, source, profile, needs, consequence, judge, chapter)
+        _entered[id] = Rule(id, title, source, profile, needs, consequence, judge, chapter, schemas)
         return judge
 
     return enter

@@ -14,7 +14,7 @@ from ocfkit.conformance import check as checking
 from ocfkit.conformance.agent_file import AgentFile
 from ocfkit.conformance.check import check
 from ocfkit.conformance.itinerary import is_doubtful
-from ocfkit.conformance.rules import by_id
+from ocfkit.conformance.rules import Rule, by_id
 from ocfkit.conformance.transcript import Call, Scenario, ScenarioName
 from ocfkit.conformance.visit import Traveller
 
@@ -48,7 +48,7 @@ Made = Callable[[ScenarioName, Traveller], Scenario]
 
 
 def seen(
-    monkeypatch: pytest.MonkeyPatch, made: Made, jobs: int = 4
+    monkeypatch: pytest.MonkeyPatch, made: Made, jobs: int = 4, rule: Rule = WELL
 ) -> list[tuple[ScenarioName, int]]:
     """The scenarios that were made, and with how much patience, in their order."""
     asked: list[tuple[ScenarioName, int]] = []
@@ -61,7 +61,7 @@ def seen(
 
     monkeypatch.setattr(checking, "travel", travel)
     traveller = Traveller(AgentFile("x", "test", "/x"), cast("Backend", NoMachine()))
-    check(traveller, [WELL], jobs)
+    check(traveller, [rule], jobs)
     return asked
 
 
@@ -83,6 +83,14 @@ def test_every_machine_is_made_once_on_an_idle_host(monkeypatch: pytest.MonkeyPa
     assert asked[:2] == [("meta-data", 1), ("cycle", 1)]
     assert len(asked) == len(dict(asked))
     assert {name for name, _ in asked} == {"meta-data", "cycle", *WELL.needs}
+
+
+def test_nothing_is_started_for_a_rule_on_what_the_agent_says_of_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rule = by_id("times-have-units")
+    asked = seen(monkeypatch, lambda name, _: Scenario(name, (call(0.1),)), rule=rule)
+    assert asked == [("meta-data", 1)]
 
 
 def test_a_doubtful_one_is_made_again_with_twice_the_time_and_after_the_others(
