@@ -33,9 +33,12 @@ _PARAMETERS = "OCF Resource Agent API 1.1, Parameter passing: never in arguments
 )
 def failures_have_reasons(run: Transcript) -> Judgement:
     """Every failure comes with a reason; 7 from a monitor is none, nor is 3."""
-    failures = [call for call in calls_in(run, EVERYWHERE) if _failed(call)]
+    calls = calls_in(run, EVERYWHERE)
+    failures = [call for call in calls if _failed(call)]
+    if not calls:
+        return not_provoked("nothing was called")
     if not failures:
-        return not_provoked("no call failed")
+        return does_not_apply("no call failed, whatever was tried")
     silent = [call for call in failures if not call.reason]
     if silent:
         return broken(

@@ -778,6 +778,9 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             seen(crash=(start(0), monitor(1, DOWN, stderr="ocf-exit-reason:\n"))),
         ),
         not_provoked=(Transcript("x", "x"),),
+        does_not_apply=(
+            Transcript("x", "x", scenarios={"cycle": scenario("cycle", (start(0), stop(0)))}),
+        ),
     ),
     "secrets-are-not-in-arguments": Samples(
         breaks=(
