@@ -65,13 +65,12 @@ class Subject:
 
 
 def subjects() -> list[Subject]:
-    """One that only touches a file, one that counts how often it is cloned, and a faulty one."""
-    folder = "/usr/lib/ocf/resource.d"
+    """One that touches a file, one that runs anything, and one that was made with faults."""
+    folder = "/usr/lib/ocf/resource.d/heartbeat"
+    sleeper = ("binfile=/usr/bin/sleep", "cmdline_options=1000000")
     return [
-        Subject("ocf:heartbeat:Dummy", f"{folder}/heartbeat/Dummy"),
-        Subject(
-            "ocf:heartbeat:Delay", f"{folder}/heartbeat/Delay", ("startdelay=0", "stopdelay=0")
-        ),
+        Subject("ocf:heartbeat:Dummy", f"{folder}/Dummy"),
+        Subject("ocf:heartbeat:anything", f"{folder}/anything", sleeper),
         Subject("examples/resource.d/legacy", "examples/resource.d/legacy"),
     ]
 
