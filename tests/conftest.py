@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Generator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -53,10 +55,18 @@ def tier_of(path: Path) -> str:
         raise pytest.UsageError(f"tests/{place} has no tier: add it to tests/conftest.py") from None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    about = "of each file only every Nth test, the first among them"
+    parser.addoption("--every", type=int, default=1, metavar="N", help=about)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(tier_of(item.path))
     items.sort(key=_turn)
+    every: int = config.getoption("--every")
+    numbers: defaultdict[Path, count[int]] = defaultdict(count)
+    items[:] = [item for item in items if next(numbers[item.path]) % every == 0]
 
 
 def _turn(item: pytest.Item) -> tuple[int, bool]:

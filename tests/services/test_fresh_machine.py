@@ -18,6 +18,9 @@ from tests.services.roots import ENTER
 COMPUTED = ["test_model.py", "test_model_itself.py", "test_simulation.py"]
 """Tests of plain arithmetic, below tests/agents/sfex: it is the same on every machine."""
 
+EVERY = 4
+"""What a machine lacks, all tests of a file lack: here each file has a quarter of its tests."""
+
 CLONE = "cat >/tmp/bundle && git clone --quiet /tmp/bundle /root/ocfkit && cd /root/ocfkit"
 
 
@@ -78,8 +81,8 @@ def test_an_agent_gets_a_report(fresh: Path, bundle: Path) -> None:
 def test_the_second_command_passes_the_tests(fresh: Path, bundle: Path) -> None:
     command = readme.first("test").removesuffix(" plain")
     words = [f"--ignore=tests/agents/sfex/{name}" for name in COMPUTED]
-    whole = f"CI=true {command} plain -- {' '.join(words)}"
-    done = on_a_fresh_machine(fresh, bundle, whole, timeout=1200)
+    sample = f"CI=true {command} plain -- --every={EVERY} {' '.join(words)}"
+    done = on_a_fresh_machine(fresh, bundle, sample, timeout=1200)
     assert done.returncode == 0
     assert " passed" in done.stdout.splitlines()[-1]
 
