@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         item.add_marker(tier_of(item.path))
     items.sort(key=_turn)
-    every: int = config.getoption("--every")
+    every: int = config.option.every
     numbers: defaultdict[Path, count[int]] = defaultdict(count)
     items[:] = [item for item in items if next(numbers[item.path]) % every == 0]
 
