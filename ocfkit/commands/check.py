@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from ocfkit.catalogue import AgentError
 from ocfkit.commands.again import again
 from ocfkit.commands.arguments import Parser, WrongCallError, a_duration
-from ocfkit.commands.streams import complain, let_go_of_stdout
+from ocfkit.commands.streams import columns, complain, let_go_of_stdout
 from ocfkit.errors import told
 from ocfkit.launchers import LauncherError
 
@@ -32,6 +32,9 @@ FORMAT_NAMES = ("text", "json", "junit", "html")
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 """Of a parameter: more than a shell takes for a variable, since agents have had such."""
+
+_WIDEST = 120
+"""Columns of a report."""
 
 _LONGEST = 1 << 16
 """Bytes of a value; the kernel takes twice as many."""
@@ -136,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check the agent, print the report, and return its exit code."""
     from lsbcheck.report.colour import Paper
 
-    paper = Paper(sys.stdout or io.StringIO(), colour=_colour(arguments), width=_width())
+    paper = Paper(sys.stdout or io.StringIO(), colour=_colour(arguments), width=columns(_WIDEST))
     if arguments.list_rules:
         return _list_rules(paper)
     if arguments.explain is not None:
@@ -196,7 +199,7 @@ def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace
 
     parameters, second = _pairs(arguments.parameters), _pairs(arguments.second)
     hidden = frozenset(_from_files((*arguments.parameters, *arguments.second)))
-    progress = Progress(sys.stderr, enabled=_is_terminal(sys.stderr), width=_width())
+    progress = Progress(sys.stderr, enabled=_is_terminal(sys.stderr), width=columns(_WIDEST))
     backend = NamespaceBackend(arguments.root)
     try:
         traveller = Traveller(
@@ -254,7 +257,7 @@ def _written(shown: Document, arguments: argparse.Namespace) -> str:
     if arguments.format in FORMATS:
         return FORMATS[arguments.format](shown)
     stream = io.StringIO()
-    text.write(Paper(stream, colour=_colour(arguments), width=_width()), shown)
+    text.write(Paper(stream, colour=_colour(arguments), width=columns(_WIDEST)), shown)
     return stream.getvalue()
 
 
@@ -398,11 +401,3 @@ def _colour(arguments: argparse.Namespace) -> bool:
 def _is_terminal(stream: TextIO | None) -> bool:
     """Whether somebody looks at it; None is a stream that was closed before we were called."""
     return stream is not None and stream.isatty()
-
-
-def _width() -> int:
-    """Columns of the terminal, at most 120; 100 where there is none."""
-    try:
-        return min(os.get_terminal_size(sys.stdout.fileno()).columns or 100, 120)
-    except (OSError, ValueError, AttributeError):  # no terminal, no descriptor, no stream
-        return 100

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import textwrap
 from collections.abc import Iterator
 
@@ -13,6 +11,7 @@ from ocfkit.advice import actions
 from ocfkit.catalogue import Found
 from ocfkit.commands import facts
 from ocfkit.commands.arguments import Parser, add_agent
+from ocfkit.commands.streams import columns
 from ocfkit.declaration import Declaration
 
 SUMMARY = "show an agent: what it is, its parameters, actions and checks"
@@ -25,7 +24,7 @@ def configure(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the page, as wide as the terminal."""
-    print("\n".join(page(catalogue.find(arguments.agent), _width())))
+    print("\n".join(page(catalogue.find(arguments.agent), columns(100))))
     return 0
 
 
@@ -72,11 +71,3 @@ def _checks(declared: Declaration) -> Iterator[str]:
     for check in declared.checks:
         said = "; ".join(facts.of_check(check))
         yield f"  depth {check.level}: {check.fact}{f' ({said})' if said else ''}"
-
-
-def _width() -> int:
-    """Columns of the terminal, at most 100; 100 where there is none."""
-    try:
-        return min(os.get_terminal_size(sys.stdout.fileno()).columns or 100, 100)
-    except (OSError, ValueError, AttributeError):  # no terminal, no descriptor, no stream
-        return 100

@@ -71,3 +71,11 @@ def let_go_of_stdout() -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
+
+
+def columns(most: int) -> int:
+    """Columns of the terminal, at most so many; 100 where there is none."""
+    try:
+        return min(os.get_terminal_size(sys.stdout.fileno()).columns or 100, most)
+    except (OSError, ValueError, AttributeError):  # no terminal, no descriptor, no stream
+        return 100

@@ -17,8 +17,10 @@ from lsbcheck.sandbox.interface import SandboxLost
 from lsbcheck.transcript import Fault, Program, Service
 from ocfkit.conformance import listener
 from ocfkit.conformance.description import DescriptionError, Parameter, parse
+from ocfkit.conformance.stand_ins import NODE
 from ocfkit.conformance.transcript import (
     ILL_TYPED,
+    INSTANCE,
     SECOND_INSTANCE,
     UNKNOWN_ACTION,
     Scenario,
@@ -42,6 +44,9 @@ OPTIONAL = (
     "recover",
 )
 """Actions that an agent may have."""
+
+_ROLES = ("promoted", "unpromoted", "master", "slave")
+"""By their new names and their old ones, as Pacemaker passes both."""
 
 REGULAR = 10.0
 """Seconds between the monitors of a resource that runs; a probe has none."""
@@ -146,8 +151,8 @@ def optional(visit: Visit) -> None:
             visit.call("monitor", interval=REGULAR)
     if _advertises(visit, "migrate_to"):
         elsewhere = {
-            "OCF_RESKEY_CRM_meta_migrate_source": "check-node",
-            "OCF_RESKEY_CRM_meta_migrate_target": "check-node-2",
+            "OCF_RESKEY_CRM_meta_migrate_source": NODE,
+            "OCF_RESKEY_CRM_meta_migrate_target": f"{NODE}-2",
         }
         visit.call("migrate_to", more=elsewhere, settle=True)
         visit.call("migrate_from", more=elsewhere, settle=True)
@@ -214,12 +219,12 @@ def stranger(visit: Visit) -> None:
     places = _tcp(visit.traveller.service)
     if not places:
         raise Unreached("the service listens on no TCP port")
-    _listen(visit, places)
+    somebody = _listen(visit, places)
     visit.call("monitor")
     visit.call("start", settle=True)
     visit.call("monitor", interval=REGULAR)
     visit.call("stop", settle=True)
-    visit.bystander = True
+    visit.bystander = visit.is_there(somebody)
 
 
 def missing_program(visit: Visit) -> None:
@@ -520,28 +525,16 @@ def _another(value: str) -> str:
 
 
 def _notification(of: str) -> Mapping[str, str]:
+    """What Pacemaker tells after an operation: of whom it was, and empty lists of all others."""
+    lists = ("active", "start", "stop", "promote", "demote", *_ROLES)
+    empty = {f"notify_{each}_{what}": " " for each in lists for what in ("resource", "uname")}
     return {
+        **empty,
+        "notify_inactive_resource": " ",
         "notify_type": "post",
         "notify_operation": of,
-        "notify_start_resource": "check:0",
-        "notify_start_uname": "check-node",
-        "notify_active_resource": " ",
-        "notify_active_uname": " ",
-        "notify_stop_resource": " ",
-        "notify_stop_uname": " ",
-        "notify_promote_resource": " ",
-        "notify_promote_uname": " ",
-        "notify_demote_resource": " ",
-        "notify_demote_uname": " ",
-        "notify_master_resource": " ",
-        "notify_master_uname": " ",
-        "notify_slave_resource": " ",
-        "notify_slave_uname": " ",
-        "notify_promoted_resource": " ",
-        "notify_promoted_uname": " ",
-        "notify_unpromoted_resource": " ",
-        "notify_unpromoted_uname": " ",
-        "notify_inactive_resource": " ",
+        f"notify_{of}_resource": f"{INSTANCE}:0",
+        f"notify_{of}_uname": NODE,
     }
 
 
@@ -556,8 +549,9 @@ def _tcp(service: Service | None) -> list[tuple[str, int]]:
     return found
 
 
-def _listen(visit: Visit, places: Iterable[tuple[str, int]]) -> None:
+def _listen(visit: Visit, places: Iterable[tuple[str, int]]) -> tuple[int, int]:
+    """Who listens there now: his identity."""
     try:
-        listener.put(visit, places)
+        return listener.put(visit, places)
     except listener.NoInterpreter as lack:
         raise Unreached(str(lack)) from None

@@ -36,16 +36,17 @@ class NoInterpreter(Exception):  # noqa: N818 - it names a state
     """The machine has no Python that could run it; its text is one sentence."""
 
 
-def put(visit: Visit, places: Iterable[tuple[str, int]]) -> None:
-    """Start it there; raises NoInterpreter, or SandboxLost where it does not come to listen."""
+def put(visit: Visit, places: Iterable[tuple[str, int]]) -> tuple[int, int]:
+    """Start it there; its identity. Raises NoInterpreter, and SandboxLost if it never listens."""
     interpreter = next(filter(None, (_found(visit, each) for each in _interpreters())), None)
     if interpreter is None:
         raise NoInterpreter("needs a python3 inside the sandbox for a listener")
     visit.put(_PATH, _TEXT.encode())
     words = tuple(f"{address}:{port}" for address, port in places)
     wanted = {f"tcp {_written(address)}:{port}" for address, port in places}
-    visit.bystand((interpreter, "-IS", _PATH, *words))
+    identity = visit.bystand((interpreter, "-IS", _PATH, *words))
     visit.await_listeners(wanted)
+    return identity
 
 
 def _interpreters() -> tuple[str, ...]:

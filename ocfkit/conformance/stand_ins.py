@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
 	--name=* | --attribute=*) attribute=${{{{1#*=}}}} ;;
 	--update=* | --attr-value=*) value=${{{{1#*=}}}} does=update ;;
 	-n | --name | -A | --attr | --attribute)
-		[ "$name" = crm_node ] && does=node || {{{{ attribute=$2; shift; }}}} ;;
+		[ "$name" = crm_node ] || {{{{ attribute=$2; shift; }}}} ;;
 	-v | --update | --attr-value | -U | -B) value=$2 does=update; shift ;;
 	-D | --delete) does=delete ;;
 	-Q | --query | -G | -q | --quiet) quiet=yes ;;

@@ -242,9 +242,9 @@ class Visit:
         if ran.stdout.strip() != str(uid) and ran.code != _NO_PROGRAM:
             raise Unreached(f"there is no user {uid} in the sandbox of one who is not root")
 
-    def start(self, **how: str) -> Call:
+    def start(self) -> Call:
         """Start what the other calls are about; raises Unreached if it does not come up."""
-        call = self.call("start", settle=True, **how)  # type: ignore[arg-type]
+        call = self.call("start", settle=True)
         if not call.succeeded:
             raise Unreached(f"start ended with {call.answer}")
         if self.traveller.service is not None and not call.end.processes:

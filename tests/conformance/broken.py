@@ -408,6 +408,19 @@ MORE: Final = (
         ),
     ),
     _broken(
+        "stop kills whoever a stale pid file names",
+        "foreign-process-is-not-the-service",
+        (
+            _STOP,
+            f'{_STOP}\tread -r pid 2>/dev/null <"$pid_file" && kill -KILL "$pid" 2>/dev/null\n',
+        ),
+    ),
+    _broken(
+        "stop frees the port",
+        "stranger-on-the-port-survives",
+        (_STOP, f'{_STOP}\tpkill -KILL -f "127.0.0.1:$OCF_RESKEY_port"\n'),
+    ),
+    _broken(
         "a missing program is a generic error",
         "missing-program-is-told",
         ('reason "there is no $service"\n\treturn 5', 'reason "there is no $service"\n\treturn 1'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,17 @@ def checked(broken: Broken, folder: Path, backend: NamespaceBackend) -> Report:
 def test_is_caught(broken: Broken, checks: dict[str, Future[Report]]) -> None:
     judged = checks[broken.name].result().judgements[broken.rule]
     assert judged.verdict == "fail", judged.sentence
+
+
+def test_an_action_that_hangs_twice_is_not_asked_again(
+    backend: NamespaceBackend, folder: Path
+) -> None:
+    blocks = next(each for each in KNOWN if each.name == "monitor blocks")
+    agent = make(blocks.language, blocks.text(), folder / "blocks")
+    hasty = replace(traveller(agent, backend), most=1.0)
+    seen = check(hasty, (by_id(blocks.rule),)).transcript["cycle"]
+    assert [call.outcome for call in seen.of("monitor")].count("no-answer") == 2
+    assert seen.unreached == "monitor gave no answer 2 times"
 
 
 @pytest.fixture(scope="module")

@@ -204,6 +204,25 @@ def stranger_on_the_port_is_not_the_service(run: Transcript) -> Judgement:
     return holds(f"{said(start)}", probe, start)
 
 
+@rule(
+    "stranger-on-the-port-survives",
+    source="resource-agents issue 496: an agent that killed what it had not started",
+    consequence="A recovery takes down what somebody else serves on this node.",
+    needs=("stranger",),
+)
+def stranger_on_the_port_survives(run: Transcript) -> Judgement:
+    """Whoever else has the port is not killed by a start or a stop."""
+    with_processes(run)
+    _require_port(run)
+    _reached(run, "stranger")
+    start, stop = asked(run, "stranger", "start"), asked(run, "stranger", "stop")
+    if run["stranger"].bystander is None:
+        return not_provoked("nobody looked whether the other one survived", start, stop)
+    if not run["stranger"].bystander:
+        return broken("the process that had the port is gone", start, stop)
+    return holds("the process that had the port survived start and stop", start, stop)
+
+
 def _require_port(run: Transcript) -> None:
     listeners = run.service.listeners if run.service else ()
     if not any(each.startswith("tcp ") for each in listeners):

@@ -592,6 +592,22 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         ),
         does_not_apply=(without_processes(),),
     ),
+    "stranger-on-the-port-survives": Samples(
+        breaks=(
+            seen(
+                stranger=scenario(
+                    "stranger", (monitor(7), start(1), stop_again(0)), bystander=False
+                )
+            ),
+        ),
+        not_provoked=(
+            *NO_START,
+            seen(stranger=scenario("stranger", (monitor(7), start(1), stop_again(0)))),
+            seen(stranger=(monitor(7), start(1))),
+            seen(stranger=unreached("stranger")),
+        ),
+        does_not_apply=(without_processes(),),
+    ),
     "missing-program-is-told": Samples(
         holds=(seen(missing_program=(MISSING, monitor(5), start(5), stop_again(0))),),
         breaks=(
