@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shlex
 import struct
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +30,9 @@ _BYSTANDERS = f"{HIDDEN}/bystander"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INTERPRETERS = ("python", "perl", "ruby", "lua", "tclsh", "node", "php", "java", "guile")
 _SHELLS = ("sh", "bash", "dash", "ksh", "zsh", "busybox")
+_INSTEAD_OF_A_FILE = re.compile(r"-[a-zA-Z]{0,2}[cem]|-E")
+"""python -m MODULE and -c TEXT, perl -e TEXT and -E TEXT, sh -c TEXT, with other flags in front
+(`-Im`, `-ec`): a path behind it is an argument, such as the folder of `-m http.server -d /srv`."""
 _MANY_IN_ONE = ("busybox", "toybox", "coreutils")
 _LATE = 0.2
 """Seconds that a daemon lives which fails late."""
@@ -66,7 +70,12 @@ def program_file(main: Program) -> str:
         return ""
     if main.path != main.exe or not is_interpreter(main.exe):
         return main.path
-    return next((each for each in main.argv[1:] if each.startswith("/")), "")
+    for word in main.argv[1:]:
+        if word.startswith("/"):
+            return word
+        if _INSTEAD_OF_A_FILE.fullmatch(word):
+            return ""
+    return ""
 
 
 def find_main(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TICKS = os.sysconf("SC_CLK_TCK")
 SCRIPT = "/etc/init.d/thingd"
 DAEMON = "/usr/sbin/thingd"
-PERL, DASH = "/usr/bin/perl", "/usr/bin/dash"
+PERL, DASH, PYTHON = "/usr/bin/perl", "/usr/bin/dash", "/usr/bin/python3.11"
 PATIENCE = 30.0
 
 
@@ -237,10 +237,26 @@ class TestProgramFile:
             (Program("/usr/bin/x.pl", PERL, ("/usr/bin/x.pl",)), "/usr/bin/x.pl"),
             (Program(PERL, PERL, ("perl", "-w", "/usr/bin/x.pl", "/etc/c")), "/usr/bin/x.pl"),
             (Program(PERL, PERL, ("perl", "-e", "sleep")), ""),
-            (Program("/usr/bin/python3.11", "/usr/bin/python3.11", ("python3", "-m", "x")), ""),
+            (Program(PYTHON, PYTHON, ("python3", "-m", "x")), ""),
+            (Program(PYTHON, PYTHON, ("python3", "-Im", "http.server", "-d", "/srv")), ""),
+            (
+                Program(PYTHON, PYTHON, ("python3", "-u", "/usr/bin/x", "-c", "/etc/c")),
+                "/usr/bin/x",
+            ),
+            (Program("/bin/sh", "/bin/sh", ("sh", "-ec", "loop /etc/c", "/etc/d")), ""),
             (Program("/bin/busybox", "/bin/busybox", ("httpd", "-c", "/etc/httpd.conf")), ""),
         ],
-        ids=["binary", "script", "interpreter", "one-liner", "module", "applet"],
+        ids=[
+            "binary",
+            "script",
+            "interpreter",
+            "one-liner",
+            "module",
+            "module-with-a-folder",
+            "script-with-an-option",
+            "text-with-a-path",
+            "applet",
+        ],
     )
     def test_is_what_can_be_taken_away(self, main: Program, expected: str) -> None:
         assert faults.program_file(main) == expected
