@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocfkit.commands import check
-from ocfkit.commands.again import again
 from ocfkit.commands.arguments import Parser
+from ocfkit.commands.check.again import again
 
 
 def understood(words: list[str]) -> Namespace:

@@ -12,7 +12,7 @@ import pytest
 
 from lsbcheck import exitcodes
 from ocfkit.__main__ import main
-from ocfkit.commands import check as command
+from ocfkit.commands.check import inspection
 from ocfkit.conformance.rules import RULES
 from tests.ocfkit.command import argv, ocfkit
 
@@ -127,7 +127,7 @@ def test_an_error_of_the_check_is_no_finding_about_the_agent(
     def fails(*_: object) -> None:
         raise ZeroDivisionError("one by none")
 
-    monkeypatch.setattr(command, "_seen", fails)
+    monkeypatch.setattr(inspection, "_seen", fails)
     words = ["check", str(script(tmp_path))]
     assert main(words, {}) == exitcodes.NOT_PROVED
     assert main([*words, "--output", str(tmp_path / "report")], {}) == exitcodes.NOT_PROVED

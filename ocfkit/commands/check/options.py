@@ -1,0 +1,106 @@
+"""The options of `ocfkit check`, with their help."""
+
+from __future__ import annotations
+
+import argparse
+
+from ocfkit.commands.arguments import Parser, a_duration
+
+FORMAT_NAMES = ("text", "json", "junit", "html")
+
+_EPILOG = """\
+examples:
+  ocfkit check ocf:heartbeat:Dummy
+  ocfkit check ./myagent -p config=/etc/my.conf --second config=/etc/other.conf
+  ocfkit check myagent.py --format junit -o report.xml
+  ocfkit check --explain monitor-after-crash
+
+exit codes:
+  0  every rule that counts holds, or has nothing to judge
+  1  a rule that counts is broken
+  2  wrong call: an option or the agent cannot be used; nothing was judged
+  3  nothing broken, but a rule that counts was not provoked or met an error of the check
+  4  no sandbox could be made
+  130, 143, 129  interrupted by Ctrl-C, SIGTERM, SIGHUP; 141  the reader of the output went away
+"""
+
+
+def configure(parser: Parser) -> None:
+    """Add its arguments."""
+    add = parser.add_argument
+    add(
+        "agent",
+        metavar="AGENT",
+        nargs="?",
+        help="an executable file, ocf:PROVIDER:TYPE, or an agent of ocfkit (a registered name, "
+        "FILE.py[:CLASS], MODULE:CLASS)",
+    )
+    add(
+        "-p",
+        "--parameter",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the resource; may be repeated. A secret is NAME=@FILE",
+    )
+    add(
+        "--second",
+        dest="second",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="in what a second resource beside it differs (default: parameters that must be unique "
+        "get another value)",
+    )
+    add(
+        "--profile",
+        choices=("ocf", "pacemaker", "strict"),
+        default="pacemaker",
+        help="which rules decide the exit code: the OCF text's, what Pacemaker and its tools rely "
+        "on besides, or all (default: %(default)s)",
+    )
+    add(
+        "--rule",
+        dest="rules",
+        action="append",
+        metavar="RULE",
+        help="only this rule, and only the calls that it needs; may be repeated",
+    )
+    add(
+        "--format",
+        choices=FORMAT_NAMES,
+        default="text",
+        help="of the report (default: %(default)s)",
+    )
+    add("-o", "--output", metavar="FILE", help="write the report into a file")
+    add(
+        "--timeout",
+        type=_timeout,
+        default=60.0,
+        metavar="TIME",
+        help="the most that a call gets, if the agent advises more (default: 60s)",
+    )
+    add("--root", default="/", metavar="DIR", help="the system that the sandbox shows (default: /)")
+    add(
+        "--prepare",
+        metavar="COMMAND",
+        help="a command for sh, run in every sandbox before the agent",
+    )
+    add("--jobs", type=_jobs, metavar="N", help="sandboxes at a time (default: one a processor)")
+    add("--list-rules", action="store_true", help="list the rules")
+    add("--explain", metavar="RULE", help="show a rule's page")
+    parser.epilog = _EPILOG
+
+
+def _timeout(word: str) -> float:
+    seconds = a_duration(word)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"in {word} no call can be answered")
+    return seconds
+
+
+def _jobs(word: str) -> int:
+    if word.isascii() and word.isdecimal() and 1 <= int(word) <= 64:
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 to 64")
