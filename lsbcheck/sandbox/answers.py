@@ -59,6 +59,7 @@ def ran(argv: tuple[str, ...], said: Json) -> tuple[Ran, bool]:
             signal=None if signal is None else _whole(signal, 1, 64),
             timed_out=timed_out,
             seconds=_seconds(said["seconds"]),
+            processor=_seconds(said["processor"]),
             late=_seconds(said["late"]),
             stdout=_text(said["stdout"]),
             stderr=_text(said["stderr"]),

@@ -85,9 +85,10 @@ def _isolate(
         resource.setrlimit(resource.RLIMIT_NPROC, (_USER_PROCESSES, _USER_PROCESSES))
     os.umask(0o022)
     password = int.from_bytes(os.urandom(4), "little")
-    filters = watch.program(request["watch"], password, one_id=plan.one_id)
+    may_mount = "SYS_ADMIN" in plan.capabilities
+    filters = watch.program(request["watch"], password, one_id=plan.one_id, may_mount=may_mount)
     listener = seccomp.install(filters, listen=bool(request["watch"]))
-    namespaces.keep_capabilities(set(KEPT_CAPABILITIES))
+    namespaces.keep_capabilities({*KEPT_CAPABILITIES, *plan.capabilities})
     return Machine(link, watch.Watcher(listener, password), written, layers, notes)
 
 

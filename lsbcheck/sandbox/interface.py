@@ -53,6 +53,9 @@ class Ran:
     stdout: str
     """The last 64 KiB, undecodable bytes replaced."""
     stderr: str
+    processor: float | None = None
+    """Seconds of processor time, of the command and of those children that it has waited for; None
+    where it is not told."""
     late: float = 0.0
     """Seconds by which the sandbox's own supervisor came late meanwhile, for want of a processor:
     what runs beside it came late as well."""

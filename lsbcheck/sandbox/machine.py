@@ -101,7 +101,8 @@ class Machine:
         self.written = written
         self.layers = layers
         self.outputs: dict[int, _Output] = {}
-        self.ended: dict[int, int] = {}
+        self.ended: dict[int, tuple[int, float]] = {}
+        """Wait status and seconds of processor time of the command that is awaited."""
         self.awaited = 0
         self.poll = select.poll()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -167,11 +168,11 @@ class Machine:
             os.read(self.wake, 4096)
         with contextlib.suppress(ChildProcessError):
             while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
                 if pid == 0:
                     return
                 if pid == self.awaited:
-                    self.ended[pid] = status
+                    self.ended[pid] = status, used.ru_utime + used.ru_stime
 
     def drain(self, output: _Output) -> None:
         """Read one pipe; close it at its end, leave it for a while when it floods."""
@@ -207,13 +208,14 @@ class Machine:
             self.pump(_TICK)
         self.pump(0)
         self._read_rest(pipes)
-        status = self.ended.pop(pid)
+        status, processor = self.ended.pop(pid)
         self.awaited = 0
         return {
             "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             "timed_out": timed_out,
             "seconds": seconds,
+            "processor": processor,
             "late": late,
             "stdout": pipes[0].text(),
             "stderr": pipes[1].text(),

@@ -65,7 +65,17 @@ _MASKED_PROC = frozenset("kcore keys key-users timer_list latency_stats sched_de
 class Plan:
     """What was decided on looking at the host."""
 
-    __slots__ = ("disk", "notes", "one_id", "root", "run", "submounts", "user")
+    __slots__ = (
+        "capabilities",
+        "devices",
+        "disk",
+        "notes",
+        "one_id",
+        "root",
+        "run",
+        "submounts",
+        "user",
+    )
 
     def __init__(self, root: str, disk: int) -> None:
         """`disk` bytes bound all that one sandbox writes; see `plan` for the rest."""
@@ -75,6 +85,10 @@ class Plan:
         """We are not root on the host but in a user namespace of our own …"""
         self.one_id = False
         """… in which there is no other id."""
+        self.capabilities: frozenset[str] = frozenset()
+        """Granted beyond those that every sandbox has."""
+        self.devices: list[tuple[str, str]] = []
+        """Granted: the node here, and the one in the sandbox."""
         self.submounts: list[str] = []
         """Separately mounted folders and files below the root, relative, in mount order."""
         self.run: list[tuple[str, int, int, int]] = []
@@ -106,6 +120,7 @@ def build(made: Plan, visible: list[str]) -> tuple[int, list[str], list[str]]:
     root = os.open(made.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     # opened before the stage hides what lies below it
     shown = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in visible]
+    devices = [(inside, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path, inside in made.devices]
     below = _open_submounts(root, made)
     stage = next(path for path in _STAGES if os.path.isdir(path))
     mount("lsbcheck", stage, "tmpfs", MS_NOSUID | MS_NODEV, _bounds(made.disk))
@@ -118,6 +133,8 @@ def build(made: Plan, visible: list[str]) -> tuple[int, list[str], list[str]]:
         for relative, lower in below:
             layers.lay("/" + relative, lower, f"{target}/{relative}")
     _private_folders(made, stage, target)
+    for inside, node in devices:
+        _device(node, target + inside)
     for path, lower in shown:
         os.makedirs(target + path, exist_ok=True)
         layers.lay(path, lower, target + path)
@@ -127,7 +144,7 @@ def build(made: Plan, visible: list[str]) -> tuple[int, list[str], list[str]]:
     pivot_root(".", ".")
     umount2(".", MNT_DETACH)
     os.chdir("/")
-    for descriptor in (root, *(lower for _, lower in (*below, *shown))):
+    for descriptor in (root, *(lower for _, lower in (*below, *shown, *devices))):
         os.close(descriptor)
     return written, layers.paths, layers.notes
 
@@ -268,6 +285,14 @@ def _devices(folder: str) -> None:
     os.chmod(f"{folder}/shm", 0o1777)
     os.mkdir(f"{folder}/pts")
     mount("devpts", f"{folder}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666")
+
+
+def _device(node: int, target: str) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    os.close(os.open(target, flags, 0o600))
+    # read-only is the node alone, not what it leads to
+    _bind_read_only(f"/proc/self/fd/{node}", target)
 
 
 def _kernel_file_systems(target: str) -> None:

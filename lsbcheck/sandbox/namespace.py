@@ -7,10 +7,12 @@ No daemon and no image is needed, only root. One clean server process is started
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 from lsbcheck.sandbox import rootless
 from lsbcheck.sandbox.front import Front
+from lsbcheck.sandbox.grants import NOTHING, Grants
 from lsbcheck.sandbox.interface import SandboxLost, SandboxUnavailable, Watch
 from ocfkit.linux.namespaces import (
     MOUNT_ATTR_RDONLY,
@@ -50,16 +53,18 @@ class NamespaceBackend:
     isolates = True
     left = ""
 
-    def __init__(self, root: str = "/") -> None:
+    def __init__(self, root: str = "/", grants: Grants = NOTHING) -> None:
         """Start the server; raises SandboxUnavailable with the cause and the cure.
 
-        `root` is the root file system that the sandboxes show.
+        `root` is the root file system that the sandboxes show, `grants` what each has besides.
         """
         self.notes: list[str] = []
         self._user = os.geteuid() != 0
         _check_machine()
         if not self._user:
             _check_privileges()
+        if grants:
+            _check_grants(grants)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = str(Path(__file__).resolve().parents[2])
         with theirs, _own_program(self._user) as program:
@@ -92,6 +97,8 @@ class NamespaceBackend:
                 "memory": memory,
                 "processes": _PROCESSES,
                 "user": self._user,
+                "capabilities": grants.capabilities,
+                "devices": [(each.path, each.inside) for each in grants.devices],
             }
         )
 
@@ -272,6 +279,36 @@ def _check_privileges() -> None:
             f"this container lacks {', '.join(missing)} ({why})",
             f"start the container with {options}",
         )
+
+
+def _check_grants(grants: Grants) -> None:
+    if os.geteuid() != 0:
+        raise SandboxUnavailable("only root can grant a capability or a device", "run it with sudo")
+    lacking = [name for name in grants.capabilities if name not in capabilities()]
+    if lacking:
+        raise SandboxUnavailable(
+            f"{', '.join(lacking)} cannot be granted: this machine's own root does not have it",
+            f"start the container with {' '.join(f'--cap-add {name}' for name in lacking)}",
+        )
+    for device in grants.devices:
+        _check_device(device.path)
+
+
+def _check_device(path: str) -> None:
+    """Refuse what is no device, and a block device that something on this host is using."""
+    other = "name another"
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISBLK(mode):  # open(2): O_EXCL fails with EBUSY for what is mounted or claimed
+            os.close(os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as refusal:
+        if refusal.errno != errno.EBUSY:
+            raise SandboxUnavailable(f"{path}: {refusal.strerror}", other) from None
+        raise SandboxUnavailable(
+            f"{path} is in use on this host: mounted, or a part of something else", other
+        ) from None
+    if not stat.S_ISBLK(mode) and not stat.S_ISCHR(mode):
+        raise SandboxUnavailable(f"{path} is no device", other)
 
 
 def _available_memory() -> int:

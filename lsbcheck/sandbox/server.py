@@ -15,10 +15,14 @@ import os
 import select
 import signal
 import socket
+from typing import TYPE_CHECKING
 
 from lsbcheck.sandbox import init, mounts, rootless
 from ocfkit.linux import cgroups, process
 from ocfkit.linux.namespaces import CLONE_NEWPID, PR_SET_NAME, fork_into, prctl
+
+if TYPE_CHECKING:
+    from typing import Any
 
 GROUP_PREFIX = "lsbcheck-"
 """Names our control groups: prefix, then pid namespace, pid and start time of their server."""
@@ -87,17 +91,20 @@ class Living:
 class Server:
     """Forks one PID 1 for each request, and cleans up after each that ends."""
 
-    def __init__(self, control: socket.socket, wanted: dict[str, object]) -> None:
+    def __init__(self, control: socket.socket, wanted: dict[str, Any]) -> None:
         """Make ready for what is `wanted`.
 
         Its keys: root, disk (bytes a sandbox), memory (bytes in all), processes (a sandbox), user
-        (we are not root on the host), one_id (and have no other id in our namespace).
+        (we are not root on the host), one_id (and have no other id in our namespace), capabilities
+        and devices (pairs of paths, here and inside) beyond the usual ones.
         """
         self.control = control
         self.swept = sweep()
         self.plan = mounts.plan(str(wanted["root"]), int(str(wanted["disk"])))
         self.plan.user = bool(wanted["user"])
         self.plan.one_id = bool(wanted.get("one_id"))
+        self.plan.capabilities = frozenset(wanted["capabilities"])
+        self.plan.devices = [(path, inside) for path, inside in wanted["devices"]]
         self.processes = int(str(wanted["processes"]))
         self.memory = int(str(wanted["memory"]))
         me = process.stat(os.getpid())

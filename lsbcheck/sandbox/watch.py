@@ -30,17 +30,13 @@ _FORBIDDEN = (
     "add_key",
     "request_key",
     "keyctl",
-    "open_tree",
-    "move_mount",
-    "fsopen",
-    "fsmount",
-    "mount_setattr",
     "setns",
     "quotactl",
     "syslog",
     # its argument is a structure, which a filter cannot read; chrt and nice have older calls
     "sched_setattr",
 )
+_NEW_MOUNT_API = ("open_tree", "move_mount", "fsopen", "fsmount", "mount_setattr")
 _CHANGES_OF_ID = (
     "setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid "
     "chown lchown fchown fchownat mknod mknodat capset"
@@ -68,13 +64,16 @@ _MOST_ENVIRONMENT = 32768
 _INTERPRETERS = 5  # as many `#!` lines in a row as the kernel follows
 
 
-def program(wanted: list[str], password: int, *, one_id: bool = False) -> bytes:
+def program(
+    wanted: list[str], password: int, *, one_id: bool = False, may_mount: bool = False
+) -> bytes:
     """The filter: what no command may do, and what is to be watched (`exec`, `signals`).
 
     `one_id`: the namespace has no id but root's, and calls that want another do nothing and say
-    that they did, so that a daemon which gives up root can run.
+    that they did, so that a daemon which gives up root can run. `may_mount`: SYS_ADMIN was granted.
     """
-    blocks = [seccomp.refuse(name) for name in _FORBIDDEN]
+    forbidden = _FORBIDDEN if may_mount else (*_FORBIDDEN, *_NEW_MOUNT_API)
+    blocks = [seccomp.refuse(name) for name in forbidden]
     if one_id:
         blocks += [seccomp.refuse(name, 0) for name in _CHANGES_OF_ID]
     blocks += [

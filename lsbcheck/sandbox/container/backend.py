@@ -187,6 +187,7 @@ class ContainerBackend:
             cap_drop=["ALL"],
             # SYS_ADMIN is PID 1's alone, which gives it up before it runs anything
             cap_add=sorted({*KEPT_CAPABILITIES, *self._wish.capabilities, "SYS_ADMIN"}),
+            devices=[f"{each.path}:{each.inside}:rwm" for each in self._wish.devices],
             network_mode="none",
             shm_size=max(_LEAST_SHARED_MEMORY, self._memory // 2),  # an engine's own is 64 MiB
             log_config={"Type": "none"},  # what PID 1 says is for us, and not for a file

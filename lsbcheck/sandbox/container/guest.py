@@ -148,8 +148,9 @@ def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
     init.forget_the_host(notes)
     os.chdir("/")
     password = int.from_bytes(os.urandom(4), "little")
+    may_mount = "SYS_ADMIN" in wanted["capabilities"]
     listener = seccomp.install(
-        watch.program(wanted["watch"], password), listen=bool(wanted["watch"])
+        watch.program(wanted["watch"], password, may_mount=may_mount), listen=bool(wanted["watch"])
     )
     namespaces.keep_capabilities({*init.KEPT_CAPABILITIES, *wanted["capabilities"]})
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

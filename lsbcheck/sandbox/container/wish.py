@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lsbcheck.sandbox.grants import Device
+
 Kind = Literal["docker", "podman"]
 
 
@@ -20,5 +22,7 @@ class Wish:
     """Files put into the image: path, content, mode."""
     capabilities: tuple[str, ...] = ()
     """Beyond those that every sandbox has, without `CAP_`."""
+    devices: tuple[Device, ...] = ()
+    """Of the engine's machine."""
     runtime: str | None = None
     """The engine's own name for the program that makes containers (`runc`, `crun`, `runsc`)."""
