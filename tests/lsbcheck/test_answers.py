@@ -20,6 +20,7 @@ RAN = {
     "timed_out": False,
     "seconds": 0.5,
     "late": 0.0,
+    "processor": 0.5,
     "stdout": "",
     "stderr": "",
     "full": False,
