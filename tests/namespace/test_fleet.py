@@ -40,6 +40,7 @@ def played(folder: Path, script: Path, inventory: str) -> subprocess.CompletedPr
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "LANG": "C.UTF-8",
+            "TMPDIR": str(folder),
             "ANSIBLE_HOME": str(folder / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
         },
@@ -79,3 +80,4 @@ def test_a_wrong_call_on_a_host_stops_it(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "no such file" in ended.stdout
     assert not (tmp_path / "reports").exists()
+    assert not list(tmp_path.glob("lsbcheck.*"))
