@@ -91,7 +91,8 @@ def _transcript(
         if cycle.error:  # and every other scenario is judged by what the first cycle showed
             return Scenario(name, error=f"in the first cycle: {cycle.error}")
         if cycle.unreached:
-            return Scenario(name, unreached=f"the first cycle ended early: {cycle.unreached}")
+            why = f"the first cycle ended early: {cycle.unreached}"
+            return Scenario(name, unreached=why, out_of_time=cycle.out_of_time)
         on_progress(name)
         given = {**traveller.parameters, **secrets} if name == "secrets" else traveller.parameters
         return travel(name, replace(traveller, parameters=given, patience=patience))[0]

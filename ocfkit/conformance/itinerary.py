@@ -26,7 +26,7 @@ from ocfkit.conformance.transcript import (
     Scenario,
     ScenarioName,
 )
-from ocfkit.conformance.visit import NOBODY, PATH, Traveller, Unreached, Visit
+from ocfkit.conformance.visit import NOBODY, PATH, OutOfTime, Traveller, Unreached, Visit
 from ocfkit.launchers import OCF_ROOT
 
 if TYPE_CHECKING:
@@ -385,32 +385,39 @@ def travel(name: ScenarioName, traveller: Traveller) -> tuple[Scenario, Service 
     Of the service the first cycle tells; None from every other.
     """
     began = time.monotonic()
-    route, watches = ROUTES[name]
     scenario = Scenario(name)
     service: Service | None = None
+    watches = ROUTES[name][1]
     try:
+        traveller.require_time()
         with traveller.backend.create(watches, traveller.agent.visible) as sandbox:
             visit = Visit(traveller, sandbox)
-            unreached = error = ""
-            try:
-                visit.arrive()
-                route(visit)
-            except Unreached as reason:
-                unreached = str(reason)
-            except SandboxLost as lost:
-                error = str(lost)
-            except OSError as failure:
-                error = f"the sandbox did not do it: {failure.strerror}: {failure.filename}"
-            if error:
-                scenario = Scenario(name, tuple(visit.calls), visit.fault, error=error)
-            else:
-                scenario = visit.scenario(name, starts="exec" in watches)
-                scenario = replace(scenario, unreached=unreached)
-                if name == "cycle":
-                    service = _service(visit, scenario)
+            scenario = _walked(name, visit)
+            if name == "cycle" and not scenario.error:
+                service = _service(visit, scenario)
+    except OutOfTime as over:
+        scenario = replace(scenario, unreached=str(over), out_of_time=True)
     except SandboxLost as lost:  # our own limits bent what was seen, as it turned out at the end
         scenario = replace(scenario, error=str(lost))
     return replace(scenario, seconds=time.monotonic() - began), service
+
+
+def _walked(name: ScenarioName, visit: Visit) -> Scenario:
+    """What was seen on the way, to its end or to where it ended early."""
+    route, watches = ROUTES[name]
+    starts = "exec" in watches
+    try:
+        visit.arrive()
+        route(visit)
+        return visit.scenario(name, starts=starts)
+    except Unreached as reason:
+        seen, over = visit.scenario(name, starts=starts), isinstance(reason, OutOfTime)
+        return replace(seen, unreached=str(reason), out_of_time=over)
+    except SandboxLost as lost:
+        error = str(lost)
+    except OSError as failure:
+        error = f"the sandbox did not do it: {failure.strerror}: {failure.filename}"
+    return Scenario(name, tuple(visit.calls), visit.fault, error=error)
 
 
 def is_doubtful(scenario: Scenario) -> bool:

@@ -173,6 +173,8 @@ class Scenario:
     """The check's own failure in this scenario; its rules then have no verdict."""
     unreached: str = ""
     """Why the itinerary stopped early."""
+    out_of_time: bool = False
+    """Whether it did so because the time for everything about the agent was over."""
     seconds: float = 0.0
 
     def of(self, action: str) -> list[Call]:

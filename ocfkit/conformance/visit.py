@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lsbcheck.sandbox.interface import Backend, Ran, Sandbox, SandboxLost
 from lsbcheck.transcript import Fault, Outcome, Process, Service
+from ocfkit import durations
 from ocfkit.conformance import stand_ins
 from ocfkit.conformance.agent_file import AgentFile
 from ocfkit.conformance.description import Description
@@ -52,6 +53,15 @@ class Unreached(Exception):  # noqa: N818 - not an error: the itinerary cannot g
     """Why a scenario stopped early, in words; the rules will say that it was not provoked."""
 
 
+class OutOfTime(Unreached):
+    """The time for everything about the agent is over."""
+
+    def __init__(self, whole: float) -> None:
+        """`whole`: its seconds."""
+        option = f"--agent-timeout {durations.text(whole)}"
+        super().__init__(f"the time for the whole check is over ({option})")
+
+
 @dataclass(frozen=True, slots=True)
 class Traveller:
     """What every scenario of one agent shares."""
@@ -65,6 +75,9 @@ class Traveller:
     """Names of those that the user called secret."""
     most: float = 60.0
     """Seconds for each call, whatever longer time the agent advises."""
+    whole: float = 1800.0
+    """Seconds for everything about the agent; no call is made after them."""
+    began: float = field(default_factory=time.monotonic)
     quiet: float = 0.3
     """Seconds in which the set of processes must not change to be settled."""
     patience: int = 1
@@ -78,6 +91,13 @@ class Traveller:
         """Seconds that a call gets: what the agent advises, or Pacemaker's default."""
         advised = self.description.timeout(action, level) if self.description else None
         return min(advised or _DEFAULT_TIMEOUT, self.most) * self.patience
+
+    def require_time(self) -> float:
+        """Seconds that are left for everything; raises OutOfTime where none are."""
+        left = self.began + self.whole - time.monotonic()
+        if left <= 0:
+            raise OutOfTime(self.whole)
+        return left
 
     @property
     def is_promotable(self) -> bool:
@@ -125,9 +145,7 @@ class Visit:
                     self.traveller.backend.notes.append(note)
 
     def _prepare(self, command: str) -> None:
-        ran = self.sandbox.run(
-            ("/bin/sh", "-c", command), env={"PATH": PATH}, deadline=self.traveller.most
-        )
+        ran = self._run(("/bin/sh", "-c", command), {"PATH": PATH}, self.traveller.most)
         if ran.code != 0:
             said = (ran.stderr or ran.stdout).strip().splitlines()
             how = "did not end in time" if ran.timed_out else f"ended with {ran.code}"
@@ -194,7 +212,7 @@ class Visit:
         """Call the agent in exactly this environment, and write it down.
 
         Raises Unreached where the action has hung before: it was seen, and each takes all its time;
-        and where there is no such user.
+        where there is no such user, and where the check's own time is over.
         """
         if self._hung(action, environ.get("OCF_CHECK_LEVEL")) == _ENOUGH:
             raise Unreached(f"{action} gave no answer {_ENOUGH} times")
@@ -205,7 +223,7 @@ class Visit:
         argv = (self.traveller.agent.path, action, *words)
         granted = self.traveller.limit(action) if limit is None else limit
         before = self.state()
-        ran = self.sandbox.run(argv, env=environ, deadline=granted, uid=uid)
+        ran = self._run(argv, environ, granted, uid)
         call = Call(
             action=action,
             argv=ran.argv,
@@ -227,6 +245,16 @@ class Visit:
             self.pid_files |= self.look_for_pid_files()
         self.calls.append(call)
         return call
+
+    def _run(
+        self, argv: tuple[str, ...], environ: Mapping[str, str], limit: float, uid: int = 0
+    ) -> Ran:
+        """Run a command; raises OutOfTime where the check's own time has cut it short."""
+        left = self.traveller.require_time()
+        ran = self.sandbox.run(argv, env=environ, deadline=min(limit, left), uid=uid)
+        if ran.timed_out and left < limit:  # that is no answer of its own
+            raise OutOfTime(self.traveller.whole)
+        return ran
 
     def _hung(self, action: str, level: str | None) -> int:
         """How often this action gave no answer at this level."""

@@ -166,6 +166,27 @@ HOSTILE: Final = (
         says="the first cycle ended early: monitor gave no answer 2 times",
     ),
     Hostile(
+        "is slow at each call and late at none",
+        3,
+        first="[ $1 = meta-data ] || sleep 1.8",
+        options=("--agent-timeout", "8s"),
+        verdicts={
+            "meta-data-is-xml": "pass",
+            "stop-leaves-no-process": "not-provoked",
+            "monitor-after-crash": "not-provoked",
+            "every-call-is-answered": "not-provoked",
+        },
+        says="the time for the whole check is over (--agent-timeout 8s)",
+    ),
+    Hostile(
+        "is cut short by the end of the whole check",
+        3,
+        start="sleep 1000",
+        options=("--agent-timeout", "3s"),
+        verdicts={"every-call-is-answered": "not-provoked", "start-succeeds": "not-provoked"},
+        says="the time for the whole check is over (--agent-timeout 3s)",
+    ),
+    Hostile(
         "floods both streams",
         1,
         first="cat /dev/zero >&2 & cat /dev/zero",

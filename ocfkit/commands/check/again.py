@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocfkit import durations
+
 if TYPE_CHECKING:
     import argparse
 
@@ -19,11 +21,14 @@ def again(arguments: argparse.Namespace) -> list[str]:
     if arguments.prepare is not None:
         words.append(f"--prepare={arguments.prepare}")
     if arguments.timeout != _USUAL_TIMEOUT:
-        words += ["--timeout", f"{arguments.timeout:g}s"]
+        words += ["--timeout", durations.text(arguments.timeout)]
+    if arguments.agent_timeout != _USUAL_AGENT_TIMEOUT:
+        words += ["--agent-timeout", durations.text(arguments.agent_timeout)]
     return words
 
 
 _USUAL_TIMEOUT = 60.0
+_USUAL_AGENT_TIMEOUT = 1800.0
 
 
 def _without_secret(pair: str) -> str:

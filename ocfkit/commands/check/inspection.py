@@ -78,6 +78,7 @@ def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace
             second,
             hidden,
             most=arguments.timeout,
+            whole=arguments.agent_timeout,
             prepare=arguments.prepare,
         )
 

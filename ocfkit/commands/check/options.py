@@ -81,6 +81,13 @@ def configure(parser: Parser) -> None:
         metavar="TIME",
         help="the most that a call gets, if the agent advises more (default: 60s)",
     )
+    add(
+        "--agent-timeout",
+        type=_timeout,
+        default=1800.0,
+        metavar="TIME",
+        help="for everything about the agent (default: 30min)",
+    )
     add("--root", default="/", metavar="DIR", help="the system that the sandbox shows (default: /)")
     add(
         "--prepare",

@@ -93,7 +93,8 @@ def rule(
     """Enter the decorated function into the book; its docstring is the title.
 
     The rule has no verdict where a scenario that it needs met an error of the check, nor against an
-    agent that was given less time than it asks for.
+    agent that was given less time than it asks for; it does not hold where the time for the whole
+    check was over first.
     """
 
     def enter(function: Judge) -> Judge:
@@ -103,15 +104,17 @@ def rule(
                 if run[name].error:
                     return Judgement("error", run[name].error)
             try:
-                return _in_its_time(run, function(run))
+                judgement = _in_its_time(run, function(run))
             except UndecidedError as undecided:
-                return undecided.judgement
+                judgement = undecided.judgement
+            return _seen_to_the_end(run, made, judgement)
 
         title = (function.__doc__ or "").rstrip(".")
         if id in _entered:
             raise ValueError(f"there is a rule {id} already")
         chapter = function.__module__
-        _entered[id] = Rule(id, title, source, profile, needs, consequence, judge, chapter, schemas)
+        made = Rule(id, title, source, profile, needs, consequence, judge, chapter, schemas)
+        _entered[id] = made
         return judge
 
     return enter
@@ -127,6 +130,15 @@ def _in_its_time(run: Transcript, judgement: Judgement) -> Judgement:
         if call.outcome == "no-answer" and call.limit < advised:
             sentence = f"{said(call)}; --timeout {advised:g}s gives it what it asks for"
             return not_provoked(sentence, *judgement.calls, fault=judgement.fault)
+    return judgement
+
+
+def _seen_to_the_end(run: Transcript, rule: Rule, judgement: Judgement) -> Judgement:
+    """What the check had no time for might have broken the rule; what was seen until then has."""
+    if judgement.verdict in ("pass", "does-not-apply"):
+        for name in rule.needs or (() if rule.is_static else ("cycle",)):
+            if run[name].out_of_time:
+                return not_provoked(run[name].unreached)
     return judgement
 
 

@@ -18,7 +18,7 @@ def understood(words: list[str]) -> Namespace:
     return parser.parse_args(words)
 
 
-KEPT = ("agent", "parameters", "second", "root", "prepare", "timeout")
+KEPT = ("agent", "parameters", "second", "root", "prepare", "timeout", "agent_timeout")
 
 values = st.text(max_size=8).filter(lambda word: word != "--")  # which argparse takes away
 pairs = st.builds("{}={}".format, st.sampled_from(["name", "port", "password_file"]), values)
@@ -29,6 +29,7 @@ options = (
     | st.builds("--second={}".format, pairs)
     | st.builds("--prepare={}".format, values)
     | st.sampled_from(["--root=/srv/a root", "--timeout=0.25s", "--timeout=1h", "--timeout=60s"])
+    | st.sampled_from(["--agent-timeout=9999999s", "--agent-timeout=1.5s"])
 )
 
 

@@ -21,6 +21,7 @@ from ocfkit.conformance.transcript import (
     UNKNOWN_ACTION,
     Call,
     Scenario,
+    ScenarioName,
     Start,
     State,
     Transcript,
@@ -352,6 +353,19 @@ def seen(*changes: tuple[str, str], **scenarios: tuple[Step, ...] | Scenario) ->
 def unreached(name: str, why: str = "start ended with exit 1 (generic error)") -> Scenario:
     """A scenario that stopped before it began."""
     return scenario(name, unreached=why)
+
+
+def out_of_time(name: ScenarioName, calls: int) -> Scenario:
+    """A scenario of an agent that is well, with time for so many calls."""
+    whole = seen()[name]
+    return replace(
+        whole,
+        calls=whole.calls[:calls],
+        fault=whole.fault if calls else None,
+        bystander=None,
+        unreached="the time for the whole check is over",
+        out_of_time=True,
+    )
 
 
 def erring(name: str) -> Scenario:

@@ -118,6 +118,7 @@ def test_patience_is_of_every_limit(patience: int) -> None:
         (Scenario("meta-data", error="--prepare ended with 9"), ["meta-data"]),
         (Scenario("cycle", error="the sandbox has died"), ["meta-data", "cycle"]),
         (Scenario("cycle", unreached="monitor gave no answer"), ["meta-data", "cycle"]),
+        (Scenario("cycle", unreached="over", out_of_time=True), ["meta-data", "cycle"]),
     ],
 )
 def test_where_the_first_ones_tell_nothing_no_other_is_made(

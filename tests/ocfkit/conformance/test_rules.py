@@ -12,7 +12,14 @@ from ocfkit.conformance.rules import PROFILES, RULES, Judgement, Rule, Verdict, 
 from ocfkit.conformance.rules.registry import rule as entered
 from ocfkit.conformance.transcript import Scenario, ScenarioName, Transcript
 from tests.ocfkit.conformance.samples import SAMPLES, Samples
-from tests.ocfkit.conformance.seen import SCENARIOS, erring, seen, start, that_does_not_start
+from tests.ocfkit.conformance.seen import (
+    SCENARIOS,
+    erring,
+    out_of_time,
+    seen,
+    start,
+    that_does_not_start,
+)
 
 NEVER_BREAKS = {"start-succeeds"}
 """Whether the agent or its parameters are wrong cannot be told."""
@@ -67,6 +74,13 @@ class TestEveryRule:
             half = replace(seen()[name], error="the sandbox died")
             run = replace(seen(), scenarios={**seen().scenarios, name: half})
             assert rule.judge(run).verdict == "error", name
+
+    def test_holds_for_nothing_that_the_check_had_no_time_to_see(self, rule: Rule) -> None:
+        for name in rule.needs or (() if rule.is_static else ("cycle",)):
+            for length in range(len(seen()[name].calls)):
+                cut = out_of_time(name, length)
+                run = replace(seen(), scenarios={**seen().scenarios, name: cut})
+                assert rule.judge(run).verdict == "not-provoked", f"{name}, {length} calls"
 
     def test_judges_an_agent_that_never_starts(self, rule: Rule) -> None:
         assert rule.judge(that_does_not_start()).verdict in ("pass", "not-provoked", "fail")
