@@ -21,6 +21,8 @@ from ocfkit.conformance.stand_ins import NODE
 from ocfkit.conformance.transcript import (
     ILL_TYPED,
     INSTANCE,
+    MEANINGS,
+    OPTIONAL,
     SECOND_INSTANCE,
     UNKNOWN_ACTION,
     Scenario,
@@ -31,19 +33,6 @@ from ocfkit.launchers import OCF_ROOT
 
 if TYPE_CHECKING:
     from lsbcheck.sandbox.interface import Watch
-
-OPTIONAL = (
-    "validate-all",
-    "promote",
-    "demote",
-    "notify",
-    "reload",
-    "reload-agent",
-    "migrate_to",
-    "migrate_from",
-    "recover",
-)
-"""Actions that an agent may have."""
 
 _ROLES = ("promoted", "unpromoted", "master", "slave")
 """By their new names and their old ones, as Pacemaker passes both."""
@@ -63,6 +52,9 @@ _MOST_PARAMETERS = 12
 
 _MOST_LEVELS = 6
 """That are tried, the deepest among them."""
+
+_MOST_ACTIONS = 12
+"""That are tried of those which the agent alone knows."""
 
 PERSON = {
     "HOME": "/root",
@@ -138,14 +130,17 @@ def levels(visit: Visit) -> None:
 
 
 def optional(visit: Visit) -> None:
-    """Every action beyond the usual ones that is advertised, in a state that it is for."""
+    """Every action beyond the usual ones that is advertised, in a state that it is for.
+
+    Last those that the agent alone knows: whatever they do, only a stop comes behind them.
+    """
     visit.start()
     roles = {f"OCF_RESKEY_CRM_meta_{name}": value for name, value in _notification("start").items()}
     for action in ("notify", "promote", "promote", "monitor", "demote", "demote", "monitor"):
         if action == "monitor" or _advertises(visit, action):
             more = roles if action == "notify" else None
             visit.call(action, more=more, interval=REGULAR if action == "monitor" else 0)
-    for action in ("validate-all", "reload", "reload-agent"):
+    for action in ("validate-all", "reload", "reload-agent", "recover"):
         if _advertises(visit, action):
             visit.call(action)
             visit.call("monitor", interval=REGULAR)
@@ -157,6 +152,8 @@ def optional(visit: Visit) -> None:
         visit.call("migrate_to", more=elsewhere, settle=True)
         visit.call("migrate_from", more=elsewhere, settle=True)
         visit.call("monitor", interval=REGULAR)
+    for action in _of_its_own(visit):
+        visit.call(action, settle=True)
     visit.call("stop", settle=True)
 
 
@@ -487,6 +484,13 @@ def _levels(visit: Visit) -> tuple[int, ...]:
 def _advertises(visit: Visit, action: str) -> bool:
     description = visit.traveller.description
     return description is not None and description.advertises(action)
+
+
+def _of_its_own(visit: Visit) -> list[str]:
+    """Actions that are advertised and defined nowhere."""
+    description = visit.traveller.description
+    listed = dict.fromkeys(each.name for each in (description.actions if description else ()))
+    return [name for name in listed if name and name not in MEANINGS][:_MOST_ACTIONS]
 
 
 def _required(visit: Visit) -> list[Parameter]:

@@ -17,6 +17,22 @@ from ocfkit.conformance.description import Description
 UNKNOWN_ACTION = "ocfkit-check-no-such-action"
 """An action that no agent implements."""
 
+OPTIONAL = (
+    "validate-all",
+    "promote",
+    "demote",
+    "notify",
+    "reload",
+    "reload-agent",
+    "migrate_to",
+    "migrate_from",
+    "recover",
+)
+"""Actions that an agent may have."""
+
+MEANINGS = frozenset(("start", "stop", "monitor", "status", "meta-data", UNKNOWN_ACTION, *OPTIONAL))
+"""Actions of which it is defined what they do, by OCF, by LSB or by Pacemaker; or here, nothing."""
+
 REASON_PREFIX = "ocf-exit-reason:"
 """What stands before the reason of a failure on standard error (Pacemaker, OCF_EXIT_REASON_PREFIX).
 """
@@ -99,6 +115,11 @@ class Call:
     def exited(self, *codes: int) -> bool:
         """Whether it ended by itself with one of these codes."""
         return self.outcome == "exited" and self.code in codes
+
+    @property
+    def is_of_its_own(self) -> bool:
+        """Whether only the agent's author knows what it is to do, and to say."""
+        return self.action not in MEANINGS
 
     @property
     def is_out_of_reach(self) -> bool:

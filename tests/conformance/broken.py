@@ -475,6 +475,22 @@ MORE: Final = (
         ('\trm -f "$pid_file"\n\treturn 0\n}\n\nroot', '\trm "$pid_file"\n\treturn 1\n}\n\nroot'),
     ),
     _broken(
+        "recover is advertised and not implemented",
+        "advertised-actions-are-implemented",
+        (_XML_RELOAD, f'<action name="recover" timeout="20s"/>\n{_XML_RELOAD}'),
+    ),
+    _broken(
+        "recover stops the service",
+        "optional-actions-succeed",
+        (_XML_RELOAD, f'<action name="recover" timeout="20s"/>\n{_XML_RELOAD}'),
+        (_CASE_UNKNOWN, f"recover) stop ;;\n{_CASE_UNKNOWN}"),
+    ),
+    _broken(
+        "an action of its own is advertised and not implemented",
+        "advertised-actions-are-implemented",
+        (_XML_RELOAD, f'<action name="rotate-logs" timeout="20s"/>\n{_XML_RELOAD}'),
+    ),
+    _broken(
         "promote is not kept",
         "promotion-is-kept",
         (

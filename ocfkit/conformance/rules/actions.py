@@ -26,7 +26,10 @@ _UNIMPLEMENTED = 3
 _PLAIN: tuple[ScenarioName, ...] = ("meta-data", "cycle", "stopped", "optional")
 """Every action that is advertised is called in one of them."""
 _FAULTLESS: tuple[ScenarioName, ...] = (*_PLAIN, "levels", "bad-parameters")
-_AFTER_START = ("reload", "reload-agent", "migrate_to", "migrate_from", "notify", "validate-all")
+_AFTER_START = (
+    *("reload", "reload-agent", "recover"),
+    *("migrate_to", "migrate_from", "notify", "validate-all"),
+)
 
 
 @rule(
@@ -65,7 +68,7 @@ def advertised_actions_are_implemented(run: Transcript) -> Judgement:
     """No action that the meta-data lists is answered with 3."""
     described(run)
     listed = {each.name for each in run.description.actions} if run.description else set[str]()
-    seen = [call for call in calls_in(run, _PLAIN) if call.action in listed]
+    seen = [call for name in _PLAIN for call in run[name].calls if call.action in listed]
     refused = {call.action: call for call in seen if call.exited(_UNIMPLEMENTED)}
     if refused:
         calls = tuple(refused.values())
@@ -104,12 +107,12 @@ def _is_done(call: Call, unknown: Call) -> bool:
 
 @rule(
     "optional-actions-succeed",
-    source=f"{_ACTIONS}: notify, reload, reload-agent, migrate_to, migrate_from",
+    source=f"{_ACTIONS}: notify, reload, reload-agent, recover, migrate_to, migrate_from",
     consequence="A reload, a migration or a notification that is never to fail, fails.",
     needs=("optional",),
 )
 def optional_actions_succeed(run: Transcript) -> Judgement:
-    """Reload, notify, migration and validate-all say 0 where they are listed, and it runs on."""
+    """Reload, recover, notify, migration, validate-all say 0 where they are listed; it runs on."""
     described(run)
     started(run)
     calls = run["optional"].calls

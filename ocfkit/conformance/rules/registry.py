@@ -190,8 +190,8 @@ def asked(run: Transcript, name: ScenarioName, action: str, nth: int = 0) -> Cal
 
 
 def calls_in(run: Transcript, names: Iterable[ScenarioName]) -> list[Call]:
-    """All calls of these scenarios."""
-    return [call for name in names for call in run[name].calls]
+    """All calls of these scenarios of which it is known what they should do."""
+    return [call for name in names for call in run[name].calls if not call.is_of_its_own]
 
 
 def why_unreached(run: Transcript, scenario: Scenario, action: str) -> str:

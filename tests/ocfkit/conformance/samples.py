@@ -73,6 +73,13 @@ class Samples:
         }
 
 
+def paints(one: Call) -> Transcript:
+    """An agent with an action that nobody else has, and what was seen of it."""
+    listed = ('name="demote"', 'name="paint"')
+    others = (call("promote", 0, UP), call("reload-agent", 0, UP))
+    return seen(listed, optional=(start(0), *others, one, stop(0)))
+
+
 def in_cycle(place: int, one: Call) -> Transcript:
     """An agent of which one call of the cycle was another (`seen.cycle` counts them)."""
     return seen(cycle=cycle(changed={place: one}))
@@ -259,8 +266,9 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         not_provoked=(seen(stopped=(monitor(7), monitor(7))),),
     ),
     "advertised-actions-are-implemented": Samples(
-        holds=(seen(('name="demote"', 'name="status"')),),
+        holds=(seen(('name="demote"', 'name="status"')), paints(call("paint", 42, UP))),
         breaks=(
+            paints(call("paint", 3, UP)),
             in_stopped(4, validate(3)),
             seen(optional=(start(0), call("promote", 3), call("demote", 3), stop(0))),
         ),
@@ -282,6 +290,8 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             seen(optional=(start(0), call("reload-agent", 1, UP), monitor(0))),
             seen(optional=(start(0), call("reload-agent", 0, UP, DOWN), monitor(7))),
             seen(optional=(start(0), call("notify", HANGS, UP))),
+            seen(optional=(start(0), call("recover", 1, UP), monitor(0))),
+            seen(optional=(start(0), call("recover", 0, UP, DOWN), monitor(7))),
         ),
         not_provoked=(*NO_START, NO_WORD, seen(optional=unreached("optional"))),
         does_not_apply=(seen(optional=(start(0), monitor(0), stop(0))),),
@@ -307,7 +317,10 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         does_not_apply=(seen(('name="promote"', 'name="notify"')),),
     ),
     "every-call-is-answered": Samples(
-        holds=(seen(frozen=(start(0), monitor(HANGS, FROZEN))),),
+        holds=(
+            seen(frozen=(start(0), monitor(HANGS, FROZEN))),
+            paints(call("paint", HANGS, UP)),
+        ),
         breaks=(
             in_cycle(7, stop(HANGS)),
             in_stopped(4, validate(HANGS)),
@@ -326,6 +339,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             in_cycle(7, stop(HANGS)),
             seen(nobody=(start(126, uid=65534),)),
             asked(3, OUT_OF_REACH),
+            paints(call("paint", 42, UP)),
         ),
         breaks=(
             in_cycle(7, stop(143)),
@@ -785,6 +799,7 @@ SAMPLES: Final[Mapping[str, Samples]] = {
             in_cycle(3, monitor(190, stderr="")),
             in_cycle(2, monitor(KILLED)),
             seen(optional=(call("notify", 3, stderr=""),)),
+            paints(call("paint", 1, UP, stderr="")),
             seen(nobody=(start(1, uid=65534, stderr="touch: Permission denied\n"),)),
         ),
         breaks=(
