@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lsbcheck.sandbox.mounts import PRIVATE
 from ocfkit import launchers
@@ -43,16 +43,24 @@ def is_name(word: str) -> bool:
     return _NAME.fullmatch(word) is not None
 
 
-def named(word: str, root: str = "/") -> AgentFile:
-    """The agent of `ocf:provider:type` below the root's /usr/lib/ocf; raises AgentFileError."""
+def installed(word: str) -> AgentFile:
+    """The agent of `ocf:provider:type` below /usr/lib/ocf of a system that is not looked into.
+
+    Raises AgentFileError.
+    """
     found = _NAME.fullmatch(word)
     if found is None:
         raise AgentFileError(f"{word!r} is no ocf:PROVIDER:TYPE")
     provider, name = found.groups()
     path = f"{launchers.OCF_ROOT}/resource.d/{provider}/{name}"
-    on_host = root.rstrip("/") + path
-    _require_agent(on_host, word)
     return AgentFile(name, provider, path, shown_as=word)
+
+
+def named(word: str, root: str = "/") -> AgentFile:
+    """The agent of `ocf:provider:type` below the root's /usr/lib/ocf; raises AgentFileError."""
+    found = installed(word)
+    _require_agent(root.rstrip("/") + found.path, word)
+    return found
 
 
 def at(path: str, root: str = "/") -> AgentFile:
@@ -71,6 +79,14 @@ def at(path: str, root: str = "/") -> AgentFile:
         visible = hidden([folder])
     provider = os.path.basename(folder) or "-"
     return AgentFile(os.path.basename(place), provider, place, content, visible, path)
+
+
+def carried(path: str) -> AgentFile:
+    """The agent in a file of this host, for a system that is another one; raises AgentFileError."""
+    found = at(path)
+    if found.content is None:
+        return replace(found, content=_content(found.path, path), visible=())
+    return found
 
 
 def _content(whole: str, path: str) -> bytes:

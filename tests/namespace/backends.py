@@ -20,7 +20,9 @@ from lsbcheck.sandbox.interface import Backend, Sandbox, SandboxLost, Watch
 from lsbcheck.sandbox.namespace import NamespaceBackend
 
 REPOSITORY = Path(__file__).parents[2]
-PROGRAMS = "sh env printf sleep cat id true setsid head tail yes mkfifo ls readlink python3".split()
+PROGRAMS = (
+    "sh env printf sleep cat id tr rm true setsid head tail yes mkfifo ls readlink python3".split()
+)
 NOT_NEEDED = shutil.ignore_patterns(
     "test", "idlelib", "lib2to3", "ensurepip", "tkinter", "config-*"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ocfkit import durations
@@ -16,8 +17,7 @@ def again(arguments: argparse.Namespace) -> list[str]:
     for option, pairs in (("-p", arguments.parameters), ("--second", arguments.second)):
         for pair in pairs:
             words += [option, _without_secret(pair)]
-    if arguments.root != "/":
-        words += ["--root", arguments.root]
+    words += _machine(arguments)
     if arguments.prepare is not None:
         words.append(f"--prepare={arguments.prepare}")
     if arguments.timeout != _USUAL_TIMEOUT:
@@ -25,6 +25,20 @@ def again(arguments: argparse.Namespace) -> list[str]:
     if arguments.agent_timeout != _USUAL_AGENT_TIMEOUT:
         words += ["--agent-timeout", durations.text(arguments.agent_timeout)]
     return words
+
+
+def _machine(arguments: argparse.Namespace) -> Iterator[str]:
+    """Where the agent is run."""
+    if arguments.sandbox != "namespace":
+        yield from ("--sandbox", arguments.sandbox, "--image", arguments.image)
+    for package in arguments.packages:
+        yield from ("--package", package)
+    for file, path in arguments.copies:
+        yield from ("--copy", f"{file}:{path}")
+    if arguments.runtime is not None:
+        yield from ("--runtime", arguments.runtime)
+    if arguments.root != "/":
+        yield from ("--root", arguments.root)
 
 
 _USUAL_TIMEOUT = 60.0

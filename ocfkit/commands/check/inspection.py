@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocfkit.commands.arguments import WrongCallError
-from ocfkit.commands.check import delivery, words
+from ocfkit.commands.check import delivery, machine, words
 from ocfkit.commands.check.again import again
 from ocfkit.commands.streams import columns, complain
 
@@ -29,9 +29,8 @@ def checked(arguments: argparse.Namespace) -> int:
     from ocfkit.conformance.report import document as documents
 
     rules, chosen = words.chosen(arguments.rules)
-    if not os.path.isdir(arguments.root):
-        raise WrongCallError(f"--root {arguments.root}: there is no such folder")
-    agent = words.agent(arguments.agent, arguments.root)
+    machine.require_sense(arguments)
+    agent = words.agent(arguments.agent, arguments.root, arguments.image)
     delivery.require_writable(arguments.output)
     began = time.monotonic()
     try:
@@ -50,6 +49,7 @@ def checked(arguments: argparse.Namespace) -> int:
         counting=counting,
         exit_code=_code([report.judgements[rule].verdict for rule in counting]),
         again=again(arguments),
+        machine=machine.shown(arguments),
     )
     delivery.hand_over(delivery.written(shown, arguments), arguments.output)
     if arguments.verbose:
@@ -60,7 +60,6 @@ def checked(arguments: argparse.Namespace) -> int:
 def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace) -> Report:
     """Run the agent; raises SandboxUnavailable, and UnknownParameterError."""
     from lsbcheck.report.progress import Progress
-    from lsbcheck.sandbox.namespace import NamespaceBackend
     from ocfkit.conformance.check import check
     from ocfkit.conformance.visit import Traveller
 
@@ -69,25 +68,27 @@ def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace
     progress = Progress(
         sys.stderr, enabled=delivery.is_terminal(sys.stderr), width=columns(delivery.WIDEST)
     )
-    backend = NamespaceBackend(arguments.root)
+
+    def tell(what: str) -> None:
+        progress.show(f"{agent.name}: {what}")
+
     try:
-        traveller = Traveller(
-            agent,
-            backend,
-            parameters,
-            second,
-            hidden,
-            most=arguments.timeout,
-            whole=arguments.agent_timeout,
-            prepare=arguments.prepare,
-        )
-
-        def tell(what: str) -> None:
-            progress.show(f"{agent.name}: {what}")
-
-        return check(traveller, rules, arguments.jobs, tell)
+        with machine.made(arguments) as backend:
+            if arguments.image:
+                machine.require_agent(backend, agent, arguments.image)
+            traveller = Traveller(
+                agent,
+                backend,
+                parameters,
+                second,
+                hidden,
+                most=arguments.timeout,
+                whole=arguments.agent_timeout,
+                prepare=arguments.prepare,
+            )
+            report = check(traveller, rules, arguments.jobs, tell)
+        return replace(report, notes=tuple(backend.notes))  # the end may have left something
     finally:
-        backend.close()
         progress.close()
 
 

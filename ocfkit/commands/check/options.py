@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from ocfkit.commands.arguments import Parser, a_duration
 
 FORMAT_NAMES = ("text", "json", "junit", "html")
+
+SANDBOXES = ("namespace", "docker", "podman")
 
 _EPILOG = """\
 examples:
   ocfkit check ocf:heartbeat:Dummy
   ocfkit check ./myagent -p config=/etc/my.conf --second config=/etc/other.conf
   ocfkit check myagent.py --format junit -o report.xml
+  ocfkit check --sandbox docker --image debian:12 --package resource-agents ocf:heartbeat:Dummy
   ocfkit check --explain monitor-after-crash
 
 exit codes:
@@ -88,16 +92,54 @@ def configure(parser: Parser) -> None:
         metavar="TIME",
         help="for everything about the agent (default: 30min)",
     )
+    add("--jobs", type=_jobs, metavar="N", help="sandboxes at a time (default: one a processor)")
+    add("--list-rules", action="store_true", help="list the rules")
+    add("--explain", metavar="RULE", help="show a rule's page")
+    _add_machine(parser)
+    _add_image(parser)
+    parser.epilog = _EPILOG
+
+
+def _add_machine(parser: Parser) -> None:
+    add = parser.add_argument_group("the machine that the agent runs in").add_argument
+    add(
+        "--sandbox",
+        choices=SANDBOXES,
+        default=SANDBOXES[0],
+        help="docker and podman run containers of the --image given (default: %(default)s)",
+    )
     add("--root", default="/", metavar="DIR", help="the system that the sandbox shows (default: /)")
     add(
         "--prepare",
         metavar="COMMAND",
         help="a command for sh, run in every sandbox before the agent",
     )
-    add("--jobs", type=_jobs, metavar="N", help="sandboxes at a time (default: one a processor)")
-    add("--list-rules", action="store_true", help="list the rules")
-    add("--explain", metavar="RULE", help="show a rule's page")
-    parser.epilog = _EPILOG
+
+
+def _add_image(parser: Parser) -> None:
+    add = parser.add_argument_group(
+        "containers (--sandbox docker or podman); ocf:PROVIDER:TYPE is then the image's, and a "
+        "file is carried in"
+    ).add_argument
+    add("--image", metavar="IMAGE", help="the image that the agent is run in")
+    add(
+        "--package",
+        dest="packages",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="install this first, with the image's own package manager; may be repeated",
+    )
+    add(
+        "--copy",
+        dest="copies",
+        action="append",
+        default=[],
+        type=_copy,
+        metavar="FILE[:PATH]",
+        help="put a file of this host into the image, at PATH or at its own; may be repeated",
+    )
+    add("--runtime", metavar="NAME", help="the engine's name for what makes its containers (runc)")
 
 
 def _timeout(word: str) -> float:
@@ -111,3 +153,14 @@ def _jobs(word: str) -> int:
     if word.isascii() and word.isdecimal() and 1 <= int(word) <= 64:
         return int(word)
     raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 to 64")
+
+
+def _copy(word: str) -> tuple[str, str]:
+    """A file of this host, and its path in the image."""
+    file, _, path = word.partition(":")
+    path = path or os.path.abspath(file)
+    if file and os.path.isabs(path):
+        return file, os.path.normpath(path)
+    raise argparse.ArgumentTypeError(
+        f"{word!r} is not FILE or FILE:PATH with an absolute path in the image"
+    )

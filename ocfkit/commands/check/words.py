@@ -21,23 +21,29 @@ _LONGEST = 1 << 16
 """Bytes of a value; the kernel takes twice as many."""
 
 
-def agent(word: str, root: str) -> AgentFile:
-    """What the word means; raises WrongCallError, or AgentError for one of ocfkit's."""
+def agent(word: str, root: str, image: str | None = None) -> AgentFile:
+    """What the word means; raises WrongCallError, or AgentError for one of ocfkit's.
+
+    Whether an image has an agent of this name is not known before it runs.
+    """
     from ocfkit.conformance import agent_file, launched
 
     try:
         if agent_file.is_name(word):
-            return agent_file.named(word, root)
-        if os.sep in word and not launched.is_source(word):
-            return agent_file.at(word, root)
-        if os.path.isfile(word) and not launched.is_source(word):
-            return agent_file.at(word, root)
+            return agent_file.installed(word) if image else agent_file.named(word, root)
+        if (os.sep in word or os.path.isfile(word)) and not launched.is_source(word):
+            return agent_file.carried(word) if image else agent_file.at(word, root)
         if word.startswith("ocf:"):
             raise WrongCallError(f"{word!r} is no ocf:PROVIDER:TYPE")
         if os.path.isdir(word):
             raise WrongCallError(f"{word} is a folder; which agent in it?")
     except agent_file.AgentFileError as error:
         raise WrongCallError(str(error)) from None
+    if image:
+        raise WrongCallError(
+            f"--image {image}: {word} is an agent of this host's ocfkit; a container takes an "
+            "executable file, or ocf:PROVIDER:TYPE of the image"
+        )
     if root != "/":
         raise WrongCallError(f"--root {root}: {word} is an agent of this system alone")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from lsbcheck.exitcodes import ExitCode
 from lsbcheck.transcript import Process
@@ -33,11 +33,20 @@ class Document(TypedDict):
     chosen_rules: list[str] | None
     exit_code: ExitCode
     again: list[str]
+    machine: MachineShown
     parameters: dict[str, str]
     service: ServiceShown | None
     schemas: dict[str, str]
     notes: list[str]
     rules: list[RuleShown]
+
+
+class MachineShown(TypedDict):
+    """Where the agent was run."""
+
+    sandbox: Literal["namespace", "docker", "podman"]
+    image: str | None
+    root: str
 
 
 class ServiceShown(TypedDict):
@@ -82,6 +91,10 @@ class CallShown(TypedDict):
     after: list[str]
 
 
+HOST: MachineShown = {"sandbox": "namespace", "image": None, "root": "/"}
+"""A private machine that shows the files of this host."""
+
+
 def document(
     report: Report,
     rules: Sequence[Rule],
@@ -91,6 +104,7 @@ def document(
     counting: frozenset[str],
     exit_code: ExitCode,
     again: Sequence[str] = (),
+    machine: MachineShown = HOST,
 ) -> Document:
     """Everything that a reader needs; `again`: the command line that makes the same check."""
     run = report.transcript
@@ -113,6 +127,7 @@ def document(
         "chosen_rules": None if chosen is None else list(chosen),
         "exit_code": exit_code,
         "again": mask(list(again)),
+        "machine": mask(machine),
         "parameters": mask(dict(run.parameters)),
         "service": mask(service),
         "schemas": mask(dict(run.schemas)),

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from lsbcheck.report.visible import visible
 from ocfkit.conformance.report.document import Document, RuleShown
-from ocfkit.conformance.report.words import basis, proof
+from ocfkit.conformance.report.words import basis, machine, proof
 
 
 def junit(shown: Document) -> str:
@@ -26,6 +26,10 @@ def junit(shown: Document) -> str:
             **counts,
         },
     )
+    where = machine(shown)
+    if where:
+        properties = ET.SubElement(suite, "properties")
+        ET.SubElement(properties, "property", name="machine", value=visible(where))
     suite.extend(cases)
     root = ET.Element(
         "testsuites",

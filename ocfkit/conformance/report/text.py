@@ -20,6 +20,7 @@ from ocfkit.conformance.report.words import (
     counts,
     ended,
     groups,
+    machine,
 )
 from ocfkit.conformance.rules import Verdict
 
@@ -60,6 +61,8 @@ class _Text:
     def heading(self) -> None:
         shown = self._shown
         self._sentence(shown["agent"], style="bold", hanging=2)
+        if machine(shown):
+            self._sentence(("dim", "  in "), machine(shown))
         for name, value in shown["parameters"].items():
             self._sentence(("dim", "  with "), f"{name}={value}")
         service = shown["service"]

@@ -35,6 +35,14 @@ _QUIET = (
 """Variables that every call has; the JSON document shows them all."""
 
 
+def machine(shown: Document) -> str:
+    """Where the agent was run; "" for a private machine that shows the files of this host."""
+    where = shown["machine"]
+    if where["image"] is not None:
+        return f"{where['sandbox']}, a container of {where['image']}"
+    return f"the system in {where['root']}" if where["root"] != "/" else ""
+
+
 def groups(shown: Document, verdict: Verdict) -> list[list[RuleShown]]:
     """The rules of a verdict that count; those that are open for one reason stand together.
 

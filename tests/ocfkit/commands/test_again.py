@@ -18,7 +18,10 @@ def understood(words: list[str]) -> Namespace:
     return parser.parse_args(words)
 
 
-KEPT = ("agent", "parameters", "second", "root", "prepare", "timeout", "agent_timeout")
+KEPT = (
+    *("agent", "parameters", "second", "sandbox", "root", "prepare", "timeout", "agent_timeout"),
+    *("image", "packages", "copies", "runtime"),
+)
 
 values = st.text(max_size=8).filter(lambda word: word != "--")  # which argparse takes away
 pairs = st.builds("{}={}".format, st.sampled_from(["name", "port", "password_file"]), values)
@@ -33,9 +36,21 @@ options = (
 )
 
 
-@given(st.sampled_from(["ocf:heartbeat:Dummy", "./an agent", "x.py:X"]), st.lists(options))
-def test_is_understood_as_the_first_was(agent: str, words: list[str]) -> None:
-    first = understood([agent, *words])
+contained = st.sampled_from(
+    [
+        [],
+        ["--sandbox=docker", "--image=debian:12"],
+        ["--sandbox=podman", "--image=x/y@sha256:0", "--package=nginx", "--package=libc6:i386"],
+        ["--sandbox=docker", "--image=x", "--copy=/etc/a b:/etc/c:d", "--runtime=runc"],
+    ]
+)
+
+
+@given(
+    st.sampled_from(["ocf:heartbeat:Dummy", "./an agent", "x.py:X"]), st.lists(options), contained
+)
+def test_is_understood_as_the_first_was(agent: str, words: list[str], machine: list[str]) -> None:
+    first = understood([agent, *words, *machine])
     program, command, *others = again(first)
     assert (program, command) == ("ocfkit", "check")
     second_time = understood(others)

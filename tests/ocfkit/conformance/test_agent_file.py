@@ -10,7 +10,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ocfkit.conformance.agent_file import AgentFileError, at, hidden, is_name, named
+from ocfkit.conformance.agent_file import (
+    AgentFileError,
+    at,
+    carried,
+    hidden,
+    installed,
+    is_name,
+    named,
+)
 
 
 @pytest.fixture
@@ -110,6 +118,22 @@ class TestAFile:
         }
         with pytest.raises(AgentFileError, match=told[word]):
             at(f"{tmp_path}/{word}")
+
+
+class TestForAnotherSystem:
+    def test_a_file_is_carried_from_wherever_it_lies(self, tmp_path: Path) -> None:
+        path = agent(tmp_path / "webd")
+        found = carried(str(path))
+        assert (found.path, found.content, found.visible) == (str(path), b"#!/bin/sh\n", ())
+
+    def test_a_name_is_not_looked_for_on_this_one(self) -> None:
+        found = installed("ocf:nobody:nothing")
+        assert found.path == "/usr/lib/ocf/resource.d/nobody/nothing"
+        assert found.content is None
+
+    def test_half_a_name_is_refused(self) -> None:
+        with pytest.raises(AgentFileError, match="'ocf:x' is no ocf:PROVIDER:TYPE"):
+            installed("ocf:x")
 
 
 class TestFoldersThatASandboxHides:

@@ -11,6 +11,7 @@ import subprocess
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -66,6 +67,10 @@ WRITERS = {**FORMATS, "text": text}
 each_format = pytest.mark.parametrize("name", WRITERS)
 
 
+CONTAINED = shown(
+    judged(seen()), machine={"sandbox": "podman", "image": "debian:<12>", "root": "/"}
+)
+
 SHOWN = [
     shown(judged(run))
     for samples in SAMPLES.values()
@@ -79,6 +84,14 @@ SHOWN = [
 def test_every_kind_of_finding_can_be_shown(name: str) -> None:
     for made in SHOWN:
         assert WRITERS[name](made).endswith("\n")
+
+
+@each_format
+def test_where_it_was_run_is_told(name: str) -> None:
+    written = unescape(WRITERS[name](CONTAINED))
+    assert "podman" in written
+    assert "debian:<12>" in written
+    assert "podman" not in unescape(WRITERS[name](ALL))
 
 
 class TestSecrets:

@@ -24,6 +24,7 @@ from ocfkit.conformance.report.words import (
     counts,
     ended,
     groups,
+    machine,
 )
 from ocfkit.conformance.rules import Verdict
 
@@ -75,6 +76,7 @@ def _verdict(shown: Document) -> Verdict:
 def _facts(shown: Document) -> list[tuple[str, str]]:
     service = shown["service"]
     facts = [("agent", shown["agent"])]
+    facts += [("in", machine(shown))] if machine(shown) else []
     facts += [("with", f"{name}={value}") for name, value in shown["parameters"].items()]
     if service is not None:
         facts.append(("it runs", command(service["daemon"] or []) or "its processes"))

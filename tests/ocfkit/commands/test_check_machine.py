@@ -1,0 +1,48 @@
+"""`ocfkit check` and the machine it runs an agent in: which options go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.ocfkit.commands.test_check import refused, script
+
+IMAGE = ("--sandbox", "docker", "--image", "debian:12")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--image", "x"], "--image is for containers: say --sandbox docker or podman as well"),
+        (["--package", "x"], "--package is for containers: say --sandbox docker or podman as we"),
+        (["--copy", "/etc/motd"], "--copy is for containers: say --sandbox docker or podman as"),
+        (["--runtime", "x"], "--runtime is for containers: say --sandbox docker or podman as we"),
+        (["--sandbox", "docker"], "--sandbox docker runs the agent in an --image: name one"),
+        (["--sandbox", "podman", "--image", ""], "--sandbox podman runs the agent in an --image"),
+        (["--sandbox", "none"], "argument --sandbox: invalid choice: 'none'"),
+        ([*IMAGE, "--root", "/srv"], "--root is a folder of this host, and a container shows an"),
+        ([*IMAGE, "--copy", "x:y"], "argument --copy: 'x:y' is not FILE or FILE:PATH with an abs"),
+        ([*IMAGE, "--copy", ":/y"], "argument --copy: ':/y' is not FILE or FILE:PATH with an abs"),
+        ([*IMAGE, "--copy", "/gone"], "--copy /gone: No such file or directory"),
+        ([*IMAGE, "--copy", "/etc"], "--copy /etc is no file"),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(
+    tmp_path: Path, words: Sequence[str], sentence: str
+) -> None:
+    assert refused(script(tmp_path), *words).startswith(sentence)
+
+
+@pytest.mark.parametrize("word", ["http", "agent.py", "agent.py:Agent", "acme.agent:Agent"])
+def test_an_agent_of_ocfkit_is_none_of_an_image(word: str) -> None:
+    assert refused(*IMAGE, word) == (
+        f"--image debian:12: {word} is an agent of this host's ocfkit; a container takes an "
+        "executable file, or ocf:PROVIDER:TYPE of the image"
+    )
+
+
+def test_a_file_for_an_image_is_one_of_this_host(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert refused(*IMAGE, gone) == f"{gone}: No such file or directory: {gone}"
