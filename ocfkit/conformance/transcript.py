@@ -86,6 +86,8 @@ class Call:
     """When the processes had become quiet after the answer; None where nobody waited for that."""
     late: float = 0.0
     """Seconds of it that went by waiting for a processor, as far as the sandbox could tell."""
+    processor: float | None = None
+    """Seconds of processor time, its own and that of children it waited for; None if unknown."""
 
     @property
     def end(self) -> State:

@@ -238,6 +238,7 @@ class Visit:
             before=before,
             after=self.state(),
             late=ran.late,
+            processor=ran.processor,
         )
         if settle:
             call = replace(call, settled=self.settle())

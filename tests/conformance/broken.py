@@ -330,6 +330,17 @@ MORE: Final = (
         ("meta-data) meta_data ;;", "meta-data) sleep 2; meta_data ;;"),
     ),
     _broken(
+        "meta-data counts for most of a second",
+        "meta-data-is-cheap",
+        (
+            "meta-data) meta_data ;;",
+            (
+                'meta-data) /usr/bin/python3 -IS -c "from time import process_time as used\n'
+                'while used() < 0.7: pass"; meta_data ;;'
+            ),
+        ),
+    ),
+    _broken(
         "meta-data talks beside the XML",
         "meta-data-says-nothing-else",
         ("meta-data) meta_data ;;", "meta-data) echo hello >&2; meta_data ;;"),

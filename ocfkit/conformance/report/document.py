@@ -84,6 +84,7 @@ class CallShown(TypedDict):
     answer: str
     code: int | None
     seconds: float
+    processor: float | None
     limit: float
     reason: str
     output: str
@@ -176,6 +177,7 @@ def _call(call: Call, mask: Mask) -> CallShown:
         "answer": call.answer,
         "code": call.code,
         "seconds": round(call.seconds, 3),
+        "processor": None if call.processor is None else round(call.processor, 3),
         "limit": call.limit,
         "reason": mask(call.reason),
         "output": mask(output)[-_OUTPUT:],

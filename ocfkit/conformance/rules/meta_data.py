@@ -26,7 +26,9 @@ from ocfkit.conformance.transcript import Call, Transcript
 _API = "OCF Resource Agent API 1.1, Meta-data"
 _TOOLS = "pcs, crmsh and Pacemaker read it"
 _BUDGET = 1.0
-"""Seconds; of 154 agents of Debian 12 the slowest takes 0.19 s of a processor."""
+"""Seconds."""
+_PROCESSOR = 0.5
+"""Seconds of a processor; of 154 agents of Debian 12 the slowest takes 0.19."""
 
 
 def _description(run: Transcript) -> Description:
@@ -420,17 +422,22 @@ def _difference(first: Call, other: Call) -> str:
 @rule(
     "meta-data-is-cheap",
     source="resource-agents issue 316: a slow meta-data blocks Pacemaker's controller",
-    consequence="The controller asks in the middle of a transition, and waits.",
+    consequence="The controller asks in the middle of a transition, on a busy node, and waits.",
     profile="strict",
 )
 def meta_data_is_cheap(run: Transcript) -> Judgement:
-    """The meta-data is there within a second."""
+    """The meta-data is there within a second, and takes half a second of a processor at most."""
     _description(run)
     calls = [call for call in run["meta-data"].calls if call.succeeded]
     quickest = min(calls, key=lambda call: call.seconds)
+    cheapest = min(calls, key=lambda call: call.processor or 0.0)
+    taken = cheapest.processor or 0.0
+    sentence = f"the quickest of {len(calls)} calls took {quickest.seconds * 1000:.0f} ms"
+    if cheapest.processor is not None:
+        sentence = f"{sentence}, the cheapest {taken * 1000:.0f} ms of a processor"
     if quickest.seconds > _BUDGET:
-        return broken(f"the quickest of {len(calls)} calls took {quickest.seconds:.1f} s", quickest)
-    return holds(f"the quickest of {len(calls)} calls took {quickest.seconds * 1000:.0f} ms")
+        return broken(sentence, quickest)
+    return (broken if taken > _PROCESSOR else holds)(sentence, cheapest)
 
 
 @rule(

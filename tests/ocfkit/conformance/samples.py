@@ -243,9 +243,13 @@ SAMPLES: Final[Mapping[str, Samples]] = {
         not_provoked=(seen(meta_data=(meta_data(),)), NO_WORD, asked(3, OUT_OF_REACH)),
     ),
     "meta-data-is-cheap": Samples(
-        holds=(asked(0, meta_data(seconds=5)),),
+        holds=(
+            asked(0, meta_data(seconds=5)),
+            seen(meta_data=(meta_data(processor=0.7), *(meta_data(processor=0.1),) * 6)),
+        ),
         breaks=(
             seen(meta_data=(meta_data(seconds=1.5),) * 7),
+            seen(meta_data=(meta_data(seconds=0.9, processor=0.7),) * 7),
             seen(meta_data=(meta_data(seconds=1.5), meta_data(4, "", uid=65534))),
         ),
         not_provoked=(NO_WORD,),

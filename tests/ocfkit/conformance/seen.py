@@ -99,6 +99,7 @@ def call(
     instance: str = INSTANCE,
     uid: int = 0,
     seconds: float = 0.1,
+    processor: float | None = None,
     stdout: str = "",
     stderr: str | None = None,
 ) -> Call:
@@ -125,6 +126,7 @@ def call(
         stderr=f"{REASON_PREFIX}it is so\n" * failed if stderr is None else stderr,
         before=at,
         after=at if then is None else then,
+        processor=processor,
     )
 
 
