@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ocfkit.commands import check
 from ocfkit.commands.arguments import Parser
-from ocfkit.commands.check.again import again
+from ocfkit.commands.conformance.again import again
 
 
 def understood(words: list[str]) -> Namespace:

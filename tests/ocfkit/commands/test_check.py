@@ -12,7 +12,7 @@ import pytest
 
 from lsbcheck import exitcodes
 from ocfkit.__main__ import main
-from ocfkit.commands.check import inspection
+from ocfkit.commands.conformance import inspection
 from ocfkit.conformance.rules import RULES
 from tests.ocfkit.command import argv, ocfkit
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ocfkit.catalogue import AgentError
 from ocfkit.commands.arguments import WrongCallError
-from ocfkit.commands.check import delivery, inspection, words
-from ocfkit.commands.check.delivery import NoVerdictError
-from ocfkit.commands.check.options import configure
+from ocfkit.commands.conformance import delivery, inspection, words
+from ocfkit.commands.conformance.delivery import NoVerdictError
+from ocfkit.commands.conformance.options import configure
 from ocfkit.commands.streams import columns
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ocfkit.commands.arguments import WrongCallError
-from ocfkit.commands.check import delivery, machine, words
-from ocfkit.commands.check.again import again
+from ocfkit.commands.conformance import delivery, machine, words
+from ocfkit.commands.conformance.again import again
 from ocfkit.commands.streams import columns, complain
 
 if TYPE_CHECKING:
