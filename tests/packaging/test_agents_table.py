@@ -12,7 +12,7 @@ def test_the_table_of_findings_is_as_new_as_the_code_that_decides_them() -> None
 
 
 def test_the_page_is_made_from_the_table() -> None:
-    assert PAGE.read_text("utf-8") == Table.read().page(agents.parameters())
+    assert PAGE.read_text("utf-8") == Table.read().page(agents.given())
 
 
 def test_every_agent_with_a_recipe_is_in_the_table_and_most_start() -> None:

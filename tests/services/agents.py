@@ -12,20 +12,22 @@ import argparse
 import os
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP)]  # run as a file, by ./dev corpus agents
 
+from lsbcheck.sandbox.grants import Device, Grants  # noqa: E402
 from lsbcheck.sandbox.namespace import NamespaceBackend  # noqa: E402
 from ocfkit.conformance import agent_file  # noqa: E402
 from ocfkit.conformance.check import check  # noqa: E402
 from ocfkit.conformance.rules import RULES  # noqa: E402
 from ocfkit.conformance.visit import Traveller  # noqa: E402
-from tests.services import roots  # noqa: E402
+from tests.services import loops, roots  # noqa: E402
 from tests.services.agents_table import Row, Table, code_digest, differences  # noqa: E402
 
 ROOT = "ocf-agents"
@@ -36,6 +38,9 @@ JOBS = 3
 
 MOST = 15.0
 """Seconds for a call; the slowest start among them takes five."""
+
+SHARED = "/dev/shared"
+"""The disk of a recipe, in the sandbox."""
 
 STATIC = tuple(rule for rule in RULES if rule.chapter.rpartition(".")[2] == "meta_data")
 
@@ -61,7 +66,7 @@ def checked(word: str, root: Path) -> Row:
     recipe = recipes().get(word)
     rules = STATIC if recipe is None else RULES
     known = recipe or {}
-    with NamespaceBackend(str(root)) as backend:
+    with granted(known) as grants, NamespaceBackend(str(root), grants) as backend:
         traveller = Traveller(
             agent_file.named(word, str(root)),
             backend,
@@ -70,7 +75,8 @@ def checked(word: str, root: Path) -> Row:
             most=MOST,
             prepare=known.get("prepare"),
         )
-        report = check(traveller, rules, jobs=2)
+        # two sandboxes at the same time would have the same disk
+        report = check(traveller, rules, jobs=1 if grants.devices else 2)
     said = report.judgements
     return Row(
         agent=word,
@@ -80,6 +86,21 @@ def checked(word: str, root: Path) -> Row:
         open=sum(each.verdict in ("not-provoked", "error") for each in said.values()),
         held=sum(each.verdict == "pass" for each in said.values()),
     )
+
+
+@contextmanager
+def granted(recipe: Mapping[str, Any]) -> Generator[Grants]:
+    """What a recipe asks for; its disk is an empty file of ours, and gone in the end."""
+    capabilities = tuple(recipe.get("grants", ()))
+    if "disk" not in recipe:
+        yield Grants(capabilities)
+        return
+    with loops.folder() as folder:
+        backing = folder / "disk"
+        with backing.open("wb") as file:
+            file.truncate(recipe["disk"] << 20)
+        with loops.attached(backing, 512) as loop:
+            yield Grants(capabilities, (Device(loop.path, SHARED),))
 
 
 def _version(root: Path, word: str) -> str:
@@ -129,19 +150,25 @@ def main(arguments: Iterable[str] | None = None) -> int:
         parser.error(f"no agent of Debian is called {' or '.join(unknown)}")
     rows = all_checked(chosen.agents or known, root, chosen.jobs)
     if chosen.write:
-        Table(code, rows).write(parameters())
+        Table(code, rows).write(given())
         return 0
     wrong = differences(rows, Table.read())
     print("\n".join(wrong) or f"{len(rows)} agents: findings as in the table")
     return 1 if wrong else 0
 
 
-def parameters() -> Mapping[str, str]:
-    """Agent → what it was given, as words of a command line."""
-    return {
-        word: " ".join(f"-p {name}={value}" for name, value in each.get("parameters", {}).items())
-        for word, each in recipes().items()
-    }
+def given() -> Mapping[str, str]:
+    """Agent → what it was given: words of a command line, and what the sandbox had besides."""
+    return {word: ", ".join(_given(each)) for word, each in recipes().items()}
+
+
+def _given(recipe: Mapping[str, Any]) -> Iterator[str]:
+    if words := [f"-p {name}={value}" for name, value in recipe.get("parameters", {}).items()]:
+        yield f"`{' '.join(words)}`"
+    if names := recipe.get("grants"):
+        yield f"the capability `{'`, `'.join(names)}`"
+    if "disk" in recipe:
+        yield f"an empty disk of {recipe['disk']} MiB as `{SHARED}`"
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ HEAD = """\
 <!-- Made by `./dev corpus agents --write`: change tests/services/agents*, not this file. -->
 
 {agents} OCF agents of Debian 12 under [`ocfkit check`](ocfkit.md): {started} were started, of the
-others the meta-data alone was judged, since they need a device, a cluster, a cloud or a program
-that is not here. A rule that is broken is a finding; what each rule means is in
+others the meta-data alone was judged, since they need a cluster, a cloud, a kernel of their own or
+a program that is not here. A rule that is broken is a finding; what each rule means is in
 [the rules](ocf-rules.md). Those of the profile `strict` stand in brackets.
 """
 
@@ -60,20 +60,20 @@ class Table:
         said = json.loads(TABLE.read_text("utf-8"))
         return cls(said["code"], [Row(**each) for each in said["agents"]])
 
-    def write(self, parameters: Mapping[str, str]) -> None:
+    def write(self, given: Mapping[str, str]) -> None:
         """Publish it."""
         kept = {"code": self.code, "agents": [asdict(row) for row in self.rows]}
         for path, text in (
             (TABLE, json.dumps(kept, indent=1) + "\n"),
-            (PAGE, self.page(parameters)),
+            (PAGE, self.page(given)),
         ):
             new = path.with_name(f".{path.name}.new")
             new.write_text(text, "utf-8")
             new.replace(path)
 
-    def page(self, parameters: Mapping[str, str]) -> str:
+    def page(self, given: Mapping[str, str]) -> str:
         """As a page of the documentation; a test compares."""
-        started = [row for row in self.rows if row.agent in parameters]
+        started = [row for row in self.rows if row.agent in given]
         lines = [
             HEAD.format(agents=len(self.rows), started=sum(row.started for row in self.rows)),
             "## Agents that were started\n",
@@ -87,14 +87,14 @@ class Table:
             *(
                 f"| {row.agent} | {row.version} | {_rules(row)} |"
                 for row in self.rows
-                if row.agent not in parameters and row.broken
+                if row.agent not in given and row.broken
             ),
             "\n## How often a rule is broken\n",
             "| rule | agents |",
             "| --- | --- |",
             *_counts(self.rows),
             "\n## What they were given\n",
-            *(f"- {agent}: `{words}`" for agent, words in parameters.items() if words),
+            *(f"- {agent}: {words}" for agent, words in given.items() if words),
             "",
             BY_HAND.read_text("utf-8").rstrip(),
         ]

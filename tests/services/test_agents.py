@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,18 @@ def rows() -> Mapping[str, Row]:
 @pytest.mark.parametrize("agent", SAMPLE)
 def test_an_agent_breaks_the_rules_of_the_table(agent: str, rows: Mapping[str, Row]) -> None:
     assert not differences([rows[agent]], Table.read())
+
+
+def test_the_disk_of_a_recipe_is_gone_after_a_failure_too() -> None:
+    attached: list[Path] = []
+
+    def fail() -> None:
+        with agents.granted({"disk": 1, "grants": ["SYS_ADMIN"]}) as grants:
+            assert grants.capabilities == ("SYS_ADMIN",)
+            attached.append(Path("/sys/block", Path(grants.devices[0].path).name, "loop"))
+            assert attached[0].exists()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not attached[0].exists()
