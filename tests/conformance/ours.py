@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lsbcheck.sandbox.grants import NOTHING, Grants
 from lsbcheck.sandbox.namespace import NamespaceBackend
 from ocfkit import launchers
 from ocfkit.conformance.agent_file import AgentFile
@@ -33,6 +34,10 @@ class Ours:
     prepare: str | None = None
     root: str = ""
     """Debian root with its server."""
+    disk: bool = False
+    """Whether it has one, as /dev/shared."""
+    most: float = 20.0
+    """Seconds for a call."""
     known: Mapping[str, str] = field(default_factory=dict[str, str])
     """Rule → its verdict, of those that neither hold nor have nothing to judge."""
 
@@ -50,18 +55,21 @@ def home() -> Generator[Path]:
         yield home
 
 
-def not_well(ours: Ours, home: Path, root: str = "/") -> dict[str, Judgement]:
+def not_well(
+    ours: Ours, home: Path, root: str = "/", grants: Grants = NOTHING
+) -> dict[str, Judgement]:
     """Check it; all judgements but those that hold or have nothing to judge."""
     path = [str(home), str(home / "examples"), DRIVERS]
     text = launchers.render("/usr/bin/python3", path, ours.target, name=ours.name)
     place = launchers.Place().path(ours.name)
     agent = AgentFile(ours.name, launchers.PROVIDER, place, text.encode(), (str(home),), ours.name)
     prepare = ours.prepare and ours.prepare.replace("HOME", str(home))
-    with NamespaceBackend(root) as backend:
+    with NamespaceBackend(root, grants) as backend:
         traveller = Traveller(
-            agent, backend, ours.parameters, ours.second, most=20.0, prepare=prepare
+            agent, backend, ours.parameters, ours.second, most=ours.most, prepare=prepare
         )
-        judgements = check(traveller).judgements
+        # two sandboxes at the same time would have the same device
+        judgements = check(traveller, jobs=1 if grants.devices else 2).judgements
     return {
         rule: judged
         for rule, judged in judgements.items()

@@ -1,7 +1,7 @@
 """The examples and the agent `service` keep every rule, each with a service that needs no package.
 
-The agents that run servers of Debian are checked in tests/services/test_check_of_ours.py. `sfex`
-wants a block device, and a sandbox has none.
+Those that run servers of Debian, and `sfex` with its disk, are in
+tests/services/test_check_of_ours.py.
 """
 
 from __future__ import annotations
