@@ -17,12 +17,7 @@ from tests.conformance.ours import Ours
 OURS = (
     Ours("dummy", "dummy:Dummy"),
     Ours("lead", "promotable:Lead"),
-    Ours(
-        "web",
-        "web:Web",
-        # the word after --directory is taken for the program that python3 runs
-        known={"missing-program-is-told": "not-provoked"},
-    ),
+    Ours("web", "web:Web"),
     Ours(
         "service",
         "ocfkit.agents.service:Service",

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
+from itertools import takewhile
+
+from lsbcheck.faults import program_file
+from lsbcheck.transcript import Program
 from ocfkit.conformance.rules.registry import (
     Judgement,
     asked,
@@ -241,6 +246,7 @@ def _require_port(run: Transcript) -> None:
 def missing_program_is_told(run: Transcript) -> Judgement:
     """Without the service's program a probe says 7 or 5, a start 5 and a stop 0."""
     with_processes(run)
+    _require_a_file(run)
     _reached(run, "missing-program")
     fault = provoked(run, "missing-program")
     probe = asked(run, "missing-program", "monitor")
@@ -255,6 +261,34 @@ def missing_program_is_told(run: Transcript) -> Judgement:
     if wrong is not None:
         return broken(f"without the program, {said(wrong)}", wrong, fault=fault)
     return holds(f"{said(probe)}, {said(start)}, {said(stop)}", probe, start, stop)
+
+
+_INSTEAD_OF_A_FILE = {
+    **dict.fromkeys(("sh", "dash", "bash", "ksh", "zsh", "busybox"), "c"),
+    "python": "mc",
+    "perl": "eE",
+    "ruby": "e",
+    "lua": "e",
+    "node": "e",
+}
+"""What an interpreter is called, and the letters of its options for a module or a text."""
+
+
+def _require_a_file(run: Transcript) -> None:
+    """Go on only where the service is a program, and not what an interpreter was told to run."""
+    main = run.service.main if run.service else None
+    if main is not None and not program_file(main) and _is_told(main):
+        name = posixpath.basename(main.path)
+        sentence = f"{name} runs a module or a text: the service has no program of its own"
+        undecided(does_not_apply(sentence))
+
+
+def _is_told(interpreter: Program) -> bool:
+    """Whether it has an option for what it is to run; a word before that would be a file."""
+    name = posixpath.basename(interpreter.exe).rstrip("0123456789.")
+    letters = _INSTEAD_OF_A_FILE.get(name, "")
+    options = takewhile(lambda word: word.startswith("-"), interpreter.argv[1:])
+    return any(word[1:].isalpha() and word[-1] in letters for word in options)
 
 
 @rule(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lsbcheck.transcript import Program
 from ocfkit.conformance.rules import Verdict
 from ocfkit.conformance.transcript import (
     ILL_TYPED,
@@ -71,6 +72,14 @@ class Samples:
             "not-provoked": self.not_provoked,
             "does-not-apply": self.does_not_apply,
         }
+
+
+def run_by(interpreter: str, *words: str) -> Transcript:
+    """An agent whose service is what an interpreter runs, and no file that could be taken away."""
+    run = seen(missing_program=(fault("program-missing", effective=False, why="it has no file"),))
+    assert run.service is not None
+    main = Program(interpreter, interpreter, (interpreter, *words))
+    return replace(run, service=replace(run.service, main=main))
 
 
 def paints(one: Call) -> Transcript:
@@ -643,8 +652,16 @@ SAMPLES: Final[Mapping[str, Samples]] = {
                 )
             ),
             seen(missing_program=(monitor(7), start(5), stop_again(0))),
+            *(run_by("/bin/python3.11", *words) for words in (("serve.py", "-m"), ("-E", "x"))),
+            run_by("/bin/sh", "-e", "serve.sh"),
+            run_by("/bin/busybox", "httpd", "-c", "httpd.conf"),
         ),
-        does_not_apply=(without_processes(),),
+        does_not_apply=(
+            without_processes(),
+            run_by("/bin/python3.11", "-I", "-m", "http.server", "--directory", "/srv"),
+            run_by("/bin/perl", "-we", "sleep"),
+            run_by("/bin/dash", "-ec", "while sleep 1; do :; done"),
+        ),
     ),
     "start-failure-is-told": Samples(
         holds=(seen(start_failure=(FAILS, start(KILLED))),),
