@@ -94,6 +94,7 @@ def cycle(visit: Visit) -> None:
     visit.call("monitor")
     visit.call("start")
     visit.call("monitor", interval=REGULAR)  # at once: a start is over when the service is there
+    visit.outlast()
     visit.settle()
     visit.call("monitor", interval=REGULAR)
     visit.call("monitor", interval=REGULAR)
@@ -434,6 +435,7 @@ def _service(visit: Visit, cycle: Scenario) -> Service | None:
     if running is None or not running.processes:
         return None
     survivors = running.processes
+    before = cycle.calls[0].before.listeners  # of what --prepare has started
     pids = {one.pid for one in survivors}
     named = {path: pid for path, pid in visit.pid_files.items() if pid in pids}
     return Service(
@@ -441,7 +443,7 @@ def _service(visit: Visit, cycle: Scenario) -> Service | None:
             survivors, named.values(), visit.sandbox.execs(), visit.traveller.agent.path
         ),
         processes=survivors,
-        listeners=tuple(sorted(running.listeners)),
+        listeners=tuple(sorted(running.listeners - before)),
         pid_files=tuple(sorted(named)),
     )
 

@@ -38,6 +38,11 @@ _ARRIVAL = 20.0
 _DEFAULT_TIMEOUT = 20.0
 """Pacemaker's own, where neither the agent nor the operator says anything."""
 _SETTLE_AT_MOST = 8.0
+_BACKGROUND = 10.0
+"""Seconds that what the agent still does behind a start gets to end: longer, and it is a service.
+
+IPaddr tells the network of its address for five.
+"""
 _NO_PROGRAM = 127
 _ENOUGH = 2
 """Times that an action may hang in one machine before nothing more is asked of it."""
@@ -296,6 +301,13 @@ class Visit:
         """What there is when the set of processes has become quiet."""
         self.sandbox.settle(self.traveller.quiet, _SETTLE_AT_MOST, self._base, gone)
         return self.state()
+
+    def outlast(self) -> None:
+        """Wait while the agent itself is still at work behind a start, but not for ever."""
+        until = time.monotonic() + _BACKGROUND
+        path = self.traveller.agent.path
+        while any(path in one.argv for one in self.others()) and time.monotonic() < until:
+            time.sleep(0.1)
 
     def others(self) -> list[Process]:
         """Every process that was not there at first."""

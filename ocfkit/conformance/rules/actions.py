@@ -68,7 +68,12 @@ def advertised_actions_are_implemented(run: Transcript) -> Judgement:
     """No action that the meta-data lists is answered with 3."""
     described(run)
     listed = {each.name for each in run.description.actions} if run.description else set[str]()
-    seen = [call for name in _PLAIN for call in run[name].calls if call.action in listed]
+    seen = [
+        call
+        for name in _PLAIN
+        for call in run[name].calls
+        if call.action in listed and call.argv[1:] == (call.action,)  # and not a word too many
+    ]
     refused = {call.action: call for call in seen if call.exited(_UNIMPLEMENTED)}
     if refused:
         calls = tuple(refused.values())
