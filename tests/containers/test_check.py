@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from ocfkit.linux.namespaces import CAPABILITIES
 from tests.conformance import broken
 from tests.containers import images
 from tests.containers.command import PATIENCE, Said
 from tests.containers.engines import Engine
 from tests.ocfkit.command import argv
+from tests.services import loops
 
 GOOD = "none"
 BLIND = "monitor looks at the pid file alone"
@@ -109,6 +112,26 @@ def test_an_agent_by_name_is_the_images_own(engine: Engine, small_image: str) ->
     sentence = f"ocfkit: ocf:test:gone: No such file or directory in {image}: {path}\n"
     assert refused.err == sentence
     assert engine.left(refused.pid) == []
+
+
+def test_what_is_granted_is_there(engine: Engine, small_image: str) -> None:
+    with loops.folder() as folder:
+        backing = folder / "disk"
+        backing.write_bytes(bytes(1 << 16))
+        with loops.attached(backing, 512) as disk:
+            given = ("--grant", "SYS_TIME", "--device", f"{disk.path}:/dev/shared")
+            prepare = "printf '%s' \"$(cat /proc/self/status)\" >/dev/shared"
+            words = (*engine.options, "--image", small_image, *given, "--prepare", prepare)
+            rule = ("--rule", "name-is-the-file-name", "--format", "json")
+            done = check(broken.GOOD["shell"], *words, *rule, environ=engine.environ)
+        written = backing.read_bytes().rstrip(b"\0").decode()
+    assert verdicts(done) == {rule[1]: "pass"}, done.err
+    (held,) = re.findall(r"^CapEff:\s*([0-9a-f]+)$", written, flags=re.MULTILINE)
+    assert int(held, 16) >> CAPABILITIES.index("SYS_TIME") & 1
+    assert done.document["granted"] == {
+        "capabilities": ["SYS_TIME"],
+        "devices": [{"path": disk.path, "inside": "/dev/shared"}],
+    }
 
 
 def test_an_engine_that_is_not_there_is_no_sandbox() -> None:

@@ -28,7 +28,7 @@ def again(arguments: argparse.Namespace) -> list[str]:
 
 
 def _machine(arguments: argparse.Namespace) -> Iterator[str]:
-    """Where the agent is run."""
+    """Where the agent is run, and what it is granted there."""
     if arguments.sandbox != "namespace":
         yield from ("--sandbox", arguments.sandbox, "--image", arguments.image)
     for package in arguments.packages:
@@ -39,6 +39,10 @@ def _machine(arguments: argparse.Namespace) -> Iterator[str]:
         yield from ("--runtime", arguments.runtime)
     if arguments.root != "/":
         yield from ("--root", arguments.root)
+    for name in arguments.capabilities:
+        yield from ("--grant", name)
+    for path, inside in arguments.devices:
+        yield from ("--device", f"{path}:{inside}")
 
 
 _USUAL_TIMEOUT = 60.0

@@ -50,6 +50,7 @@ def checked(arguments: argparse.Namespace) -> int:
         exit_code=_code([report.judgements[rule].verdict for rule in counting]),
         again=again(arguments),
         machine=machine.shown(arguments),
+        granted=machine.granted(arguments),
     )
     delivery.hand_over(delivery.written(shown, arguments), arguments.output)
     if arguments.verbose:
@@ -86,7 +87,7 @@ def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace
                 whole=arguments.agent_timeout,
                 prepare=arguments.prepare,
             )
-            report = check(traveller, rules, arguments.jobs, tell)
+            report = check(traveller, rules, machine.jobs(arguments), tell)
         return replace(report, notes=tuple(backend.notes))  # the end may have left something
     finally:
         progress.close()

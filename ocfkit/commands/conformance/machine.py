@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import stat
 from collections.abc import Generator
@@ -14,13 +15,27 @@ from ocfkit.commands.streams import complain
 
 if TYPE_CHECKING:
     from lsbcheck.sandbox.container.wish import Wish
+    from lsbcheck.sandbox.grants import Device
     from lsbcheck.sandbox.interface import Backend
     from ocfkit.conformance.agent_file import AgentFile
-    from ocfkit.conformance.report.document import MachineShown
+    from ocfkit.conformance.report.document import GrantedShown, MachineShown
 
 
 def require_sense(arguments: argparse.Namespace) -> None:
-    """Raise WrongCallError for options that do not go together, and for a root that is none."""
+    """Raise WrongCallError for options that do not go together, and for what is not there."""
+    _require_sandbox(arguments)
+    for path, _ in arguments.devices:
+        _require_free(path)
+    if len({inside for _, inside in arguments.devices}) < len(arguments.devices):
+        raise WrongCallError("--device: two have the same place in the sandbox")
+    if arguments.devices and (arguments.jobs or 1) > 1:
+        raise WrongCallError(
+            f"--jobs {arguments.jobs}: with a --device one sandbox runs at a time, since they "
+            "would share it"
+        )
+
+
+def _require_sandbox(arguments: argparse.Namespace) -> None:
     sandbox = arguments.sandbox
     of_containers = {
         "--image": arguments.image,
@@ -41,6 +56,31 @@ def require_sense(arguments: argparse.Namespace) -> None:
         raise WrongCallError(f"--sandbox {sandbox} runs the agent in an --image: name one")
     if arguments.root != "/":
         raise WrongCallError("--root is a folder of this host, and a container shows an --image")
+
+
+def _require_free(path: str) -> None:
+    """Raise WrongCallError for what is no device, and for one that this host is using.
+
+    An engine hands on what is mounted here, too, and what is written to it is written.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISBLK(mode) and not stat.S_ISCHR(mode):
+            raise WrongCallError(f"--device {path} is no device")
+        if stat.S_ISBLK(mode):  # open(2): O_EXCL fails with EBUSY for what is mounted or claimed
+            os.close(os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as refusal:
+        if refusal.errno == errno.EBUSY:
+            raise WrongCallError(
+                f"--device {path} is in use on this host: mounted, or a part of something else"
+            ) from None
+        raise WrongCallError(f"--device {path}: {refusal.strerror}") from None
+
+
+def jobs(arguments: argparse.Namespace) -> int | None:
+    """Sandboxes at a time: one, where they share a device."""
+    only: int | None = 1 if arguments.devices else arguments.jobs
+    return only
 
 
 @contextmanager
@@ -64,9 +104,12 @@ def made(arguments: argparse.Namespace) -> Generator[Backend]:
 
 def _backend(arguments: argparse.Namespace) -> Backend:
     if arguments.sandbox == "namespace":
+        from lsbcheck.sandbox.grants import Grants
         from lsbcheck.sandbox.namespace import NamespaceBackend
 
-        return NamespaceBackend(arguments.root)
+        return NamespaceBackend(
+            arguments.root, Grants(tuple(arguments.capabilities), _devices(arguments))
+        )
     from lsbcheck.sandbox.container.backend import ContainerBackend
 
     return ContainerBackend(_wish(arguments), arguments.environ)
@@ -80,8 +123,16 @@ def _wish(arguments: argparse.Namespace) -> Wish:
         image=arguments.image,
         packages=tuple(arguments.packages),
         copies=tuple(_copied(file, path) for file, path in arguments.copies),
+        capabilities=tuple(arguments.capabilities),
+        devices=_devices(arguments),
         runtime=arguments.runtime,
     )
+
+
+def _devices(arguments: argparse.Namespace) -> tuple[Device, ...]:
+    from lsbcheck.sandbox.grants import Device
+
+    return tuple(Device(path, inside) for path, inside in arguments.devices)
 
 
 def _copied(file: str, path: str) -> tuple[str, bytes, int]:
@@ -91,8 +142,8 @@ def _copied(file: str, path: str) -> tuple[str, bytes, int]:
             raise WrongCallError(f"--copy {file} is no file")
         with open(file, "rb") as opened:
             return path, opened.read(), stat.S_IMODE(mode)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise WrongCallError(f"--copy {file}: {getattr(error, 'strerror', error)}") from None
+    except OSError as error:
+        raise WrongCallError(f"--copy {file}: {error.strerror}") from None
 
 
 def require_agent(backend: Backend, agent: AgentFile, image: str) -> None:
@@ -111,3 +162,11 @@ def require_agent(backend: Backend, agent: AgentFile, image: str) -> None:
 def shown(arguments: argparse.Namespace) -> MachineShown:
     """What the report says of it."""
     return {"sandbox": arguments.sandbox, "image": arguments.image, "root": arguments.root}
+
+
+def granted(arguments: argparse.Namespace) -> GrantedShown:
+    """What the report says of what the agent has beyond what every agent has."""
+    return {
+        "capabilities": list(arguments.capabilities),
+        "devices": [{"path": path, "inside": inside} for path, inside in arguments.devices],
+    }

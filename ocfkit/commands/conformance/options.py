@@ -17,6 +17,7 @@ examples:
   ocfkit check ./myagent -p config=/etc/my.conf --second config=/etc/other.conf
   ocfkit check myagent.py --format junit -o report.xml
   ocfkit check --sandbox docker --image debian:12 --package resource-agents ocf:heartbeat:Dummy
+  ocfkit check --grant SYS_ADMIN --device /dev/sdz9:/dev/shared ocf:acme:disk -p device=/dev/shared
   ocfkit check --explain monitor-after-crash
 
 exit codes:
@@ -114,6 +115,26 @@ def _add_machine(parser: Parser) -> None:
         metavar="COMMAND",
         help="a command for sh, run in every sandbox before the agent",
     )
+    add(
+        "--grant",
+        dest="capabilities",
+        action="append",
+        default=[],
+        type=_capability,
+        metavar="CAP",
+        help="a capability beyond the usual ones, such as SYS_ADMIN, with which the agent can do "
+        "nearly all that root can; may be repeated",
+    )
+    add(
+        "--device",
+        dest="devices",
+        action="append",
+        default=[],
+        type=_device,
+        metavar="PATH[:INSIDE]",
+        help="a device of this host, which the agent finds at INSIDE below /dev, or at its own "
+        "path, and WRITES TO; may be repeated",
+    )
 
 
 def _add_image(parser: Parser) -> None:
@@ -164,3 +185,36 @@ def _copy(word: str) -> tuple[str, str]:
     raise argparse.ArgumentTypeError(
         f"{word!r} is not FILE or FILE:PATH with an absolute path in the image"
     )
+
+
+_IN_EVERY_MACHINE = frozenset(
+    "console fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
+)
+"""Names below /dev."""
+
+
+def _capability(word: str) -> str:
+    """The kernel's name of it, without `CAP_`."""
+    from ocfkit.catalogue import nearest
+    from ocfkit.linux.namespaces import CAPABILITIES
+
+    name = word.upper().removeprefix("CAP_")
+    if name in CAPABILITIES:
+        return name
+    near = nearest(name, CAPABILITIES)
+    hint = f"did you mean {near}?" if near else "capabilities(7) lists them"
+    raise argparse.ArgumentTypeError(f"{word!r} is no capability; {hint}")
+
+
+def _device(word: str) -> tuple[str, str]:
+    """Its path on this host, and in the sandbox; names of devices may have colons in them."""
+    path, found, inside = word.rpartition(":/")
+    path = os.path.abspath(path if found else word)
+    inside = os.path.normpath(f"/{inside}") if found else path
+    if not inside.startswith("/dev/"):
+        raise argparse.ArgumentTypeError(
+            f"{word!r} needs a place below /dev: {path}:/dev/{os.path.basename(path)}"
+        )
+    if inside.split("/")[2] in _IN_EVERY_MACHINE:
+        raise argparse.ArgumentTypeError(f"{word!r}: every machine has a {inside} of its own")
+    return path, inside

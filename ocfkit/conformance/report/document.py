@@ -34,6 +34,7 @@ class Document(TypedDict):
     exit_code: ExitCode
     again: list[str]
     machine: MachineShown
+    granted: GrantedShown
     parameters: dict[str, str]
     service: ServiceShown | None
     schemas: dict[str, str]
@@ -47,6 +48,20 @@ class MachineShown(TypedDict):
     sandbox: Literal["namespace", "docker", "podman"]
     image: str | None
     root: str
+
+
+class GrantedShown(TypedDict):
+    """What the agent was given beyond what every machine has."""
+
+    capabilities: list[str]
+    devices: list[DeviceShown]
+
+
+class DeviceShown(TypedDict):
+    """A device of the host, and where the agent found it."""
+
+    path: str
+    inside: str
 
 
 class ServiceShown(TypedDict):
@@ -95,6 +110,8 @@ class CallShown(TypedDict):
 HOST: MachineShown = {"sandbox": "namespace", "image": None, "root": "/"}
 """A private machine that shows the files of this host."""
 
+NOTHING: GrantedShown = {"capabilities": [], "devices": []}
+
 
 def document(
     report: Report,
@@ -106,6 +123,7 @@ def document(
     exit_code: ExitCode,
     again: Sequence[str] = (),
     machine: MachineShown = HOST,
+    granted: GrantedShown = NOTHING,
 ) -> Document:
     """Everything that a reader needs; `again`: the command line that makes the same check."""
     run = report.transcript
@@ -129,6 +147,7 @@ def document(
         "exit_code": exit_code,
         "again": mask(list(again)),
         "machine": mask(machine),
+        "granted": mask(granted),
         "parameters": mask(dict(run.parameters)),
         "service": mask(service),
         "schemas": mask(dict(run.schemas)),

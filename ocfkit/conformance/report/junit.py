@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from lsbcheck.report.visible import visible
 from ocfkit.conformance.report.document import Document, RuleShown
-from ocfkit.conformance.report.words import basis, machine, proof
+from ocfkit.conformance.report.words import basis, granted, machine, proof
 
 
 def junit(shown: Document) -> str:
@@ -26,10 +26,12 @@ def junit(shown: Document) -> str:
             **counts,
         },
     )
-    where = machine(shown)
-    if where:
+    known = (("machine", machine(shown)), ("granted", granted(shown)))
+    told = {name: visible(words) for name, words in known if words}
+    if told:
         properties = ET.SubElement(suite, "properties")
-        ET.SubElement(properties, "property", name="machine", value=visible(where))
+        for name, words in told.items():
+            ET.SubElement(properties, "property", name=name, value=words)
     suite.extend(cases)
     root = ET.Element(
         "testsuites",

@@ -19,6 +19,7 @@ from ocfkit.conformance.report.words import (
     beyond,
     counts,
     ended,
+    granted,
     groups,
     machine,
 )
@@ -63,6 +64,8 @@ class _Text:
         self._sentence(shown["agent"], style="bold", hanging=2)
         if machine(shown):
             self._sentence(("dim", "  in "), machine(shown))
+        if granted(shown):
+            self._sentence(("dim", "  granted "), granted(shown))
         for name, value in shown["parameters"].items():
             self._sentence(("dim", "  with "), f"{name}={value}")
         service = shown["service"]

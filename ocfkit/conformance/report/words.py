@@ -43,6 +43,13 @@ def machine(shown: Document) -> str:
     return f"the system in {where['root']}" if where["root"] != "/" else ""
 
 
+def granted(shown: Document) -> str:
+    """What the agent had beyond what every machine has; "" for nothing."""
+    what = shown["granted"]
+    devices = (f"{each['path']} as {each['inside']}" for each in what["devices"])
+    return ", ".join([*what["capabilities"], *devices])
+
+
 def groups(shown: Document, verdict: Verdict) -> list[list[RuleShown]]:
     """The rules of a verdict that count; those that are open for one reason stand together.
 

@@ -17,11 +17,13 @@ from ocfkit.conformance.rules.registry import (
     said,
     started,
 )
-from ocfkit.conformance.transcript import State, Transcript
+from ocfkit.conformance.transcript import Call, State, Transcript
 
 _ACTIONS = "OCF Resource Agent API 1.1, Actions"
 _PASSING = ("/run/", "/tmp/", "/dev/shm/", "/var/run/", "/var/lock/")  # noqa: S108 - nothing is put there
 """Where files last no longer than what runs; those elsewhere are logs and data, the service's."""
+
+_REFUSED = ("operation not permitted", "permission denied")
 
 
 @rule(
@@ -36,7 +38,15 @@ def start_succeeds(run: Transcript) -> Judgement:
         return holds(said(call), call)
     told = call.reason or (call.stderr.strip().splitlines() or ["no reason is told"])[-1]
     hint = "" if run.parameters else "; -p NAME=VALUE gives the agent its parameters"
+    if _was_refused(call):
+        hint += "; --grant CAP or --device PATH may give what root was refused here"
     return not_provoked(f"{said(call)}: {told}{hint}", call)
+
+
+def _was_refused(call: Call) -> bool:
+    """Whether the agent says so: with 4, or with the text of EPERM or EACCES."""
+    output = f"{call.stdout}{call.stderr}".lower()
+    return call.exited(4) or any(words in output for words in _REFUSED)
 
 
 @rule(

@@ -20,7 +20,7 @@ def understood(words: list[str]) -> Namespace:
 
 KEPT = (
     *("agent", "parameters", "second", "sandbox", "root", "prepare", "timeout", "agent_timeout"),
-    *("image", "packages", "copies", "runtime"),
+    *("image", "packages", "copies", "runtime", "capabilities", "devices"),
 )
 
 values = st.text(max_size=8).filter(lambda word: word != "--")  # which argparse takes away
@@ -31,6 +31,8 @@ options = (
     st.builds("-p{}".format, pairs)
     | st.builds("--second={}".format, pairs)
     | st.builds("--prepare={}".format, values)
+    | st.sampled_from(["--grant=SYS_ADMIN", "--grant=cap_ipc_lock", "--device=/dev/sda1"])
+    | st.sampled_from(["--device=/dev/disk/by-path/pci-0:1f.2-ata-1:/dev/x", "--device=x:/dev/y"])
     | st.sampled_from(["--root=/srv/a root", "--timeout=0.25s", "--timeout=1h", "--timeout=60s"])
     | st.sampled_from(["--agent-timeout=9999999s", "--agent-timeout=1.5s"])
 )

@@ -27,6 +27,29 @@ IMAGE = ("--sandbox", "docker", "--image", "debian:12")
         ([*IMAGE, "--copy", ":/y"], "argument --copy: ':/y' is not FILE or FILE:PATH with an abs"),
         ([*IMAGE, "--copy", "/gone"], "--copy /gone: No such file or directory"),
         ([*IMAGE, "--copy", "/etc"], "--copy /etc is no file"),
+        (
+            ["--grant", "sys_admn"],
+            "argument --grant: 'sys_admn' is no capability; did you mean SYS",
+        ),
+        (["--grant", "all"], "argument --grant: 'all' is no capability; capabilities(7) lists the"),
+        (["--grant", ""], "argument --grant: '' is no capability; capabilities(7) lists them"),
+        (["--device", "/etc/motd"], "argument --device: '/etc/motd' needs a place below /dev: /et"),
+        (["--device", "/dev/x:/etc/x"], "argument --device: '/dev/x:/etc/x' needs a place below"),
+        (["--device", "/dev/x:/dev/../etc"], "argument --device: '/dev/x:/dev/../etc' needs a pl"),
+        (["--device", "/dev/x:/dev"], "argument --device: '/dev/x:/dev' needs a place below /dev"),
+        (["--device", "/dev/null"], "argument --device: '/dev/null': every machine has a /dev/nul"),
+        (["--device", "/dev/x:/dev/shm/x"], "argument --device: '/dev/x:/dev/shm/x': every machi"),
+        (["--device", "/dev/gone:1"], "--device /dev/gone:1: No such file or directory"),
+        (["--device", "/etc/passwd:/dev/x"], "--device /etc/passwd is no device"),
+        ([*IMAGE, "--device", "/etc/passwd:/dev/x"], "--device /etc/passwd is no device"),
+        (
+            ["--device", "/dev/null:/dev/x", "--device", "/dev/zero:/dev/x"],
+            "--device: two have the same place in the sandbox",
+        ),
+        (
+            ["--device", "/dev/null:/dev/x", "--jobs", "2"],
+            "--jobs 2: with a --device one sandbox runs at a time, since they would share it",
+        ),
     ],
 )
 def test_options_that_do_not_go_together_are_told(

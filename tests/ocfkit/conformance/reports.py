@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from lsbcheck.transcript import Fault, Program, Service
 from ocfkit.conformance.check import Report
-from ocfkit.conformance.report.document import HOST, Document, MachineShown, document
+from ocfkit.conformance.report.document import (
+    HOST,
+    NOTHING,
+    Document,
+    GrantedShown,
+    MachineShown,
+    document,
+)
 from ocfkit.conformance.rules import RULES, Judgement, Profile, Verdict, rules_of
 from ocfkit.conformance.transcript import Transcript
 from tests.lsbcheck.reports import HOSTILE
@@ -31,6 +38,7 @@ def shown(
     chosen: Sequence[str] | None = None,
     again: Sequence[str] = AGAIN,
     machine: MachineShown = HOST,
+    granted: GrantedShown = NOTHING,
 ) -> Document:
     """The document of a report."""
     counting = chosen if chosen is not None else [rule.id for rule in rules_of(profile)]
@@ -45,6 +53,7 @@ def shown(
         exit_code=1 if "fail" in verdicts else 0 if verdicts <= {"pass", "does-not-apply"} else 3,
         again=again,
         machine=machine,
+        granted=granted,
     )
 
 

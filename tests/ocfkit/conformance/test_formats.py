@@ -68,7 +68,9 @@ each_format = pytest.mark.parametrize("name", WRITERS)
 
 
 CONTAINED = shown(
-    judged(seen()), machine={"sandbox": "podman", "image": "debian:<12>", "root": "/"}
+    judged(seen()),
+    machine={"sandbox": "podman", "image": "debian:<12>", "root": "/"},
+    granted={"capabilities": ["SYS_TIME"], "devices": [{"path": "/dev/sdz9", "inside": "/dev/&"}]},
 )
 
 SHOWN = [
@@ -87,11 +89,11 @@ def test_every_kind_of_finding_can_be_shown(name: str) -> None:
 
 
 @each_format
-def test_where_it_was_run_is_told(name: str) -> None:
-    written = unescape(WRITERS[name](CONTAINED))
-    assert "podman" in written
-    assert "debian:<12>" in written
-    assert "podman" not in unescape(WRITERS[name](ALL))
+def test_where_it_was_run_and_what_it_was_granted_is_told(name: str) -> None:
+    words = ("podman", "debian:<12>", "SYS_TIME", "/dev/sdz9", "/dev/&")
+    written, plain = unescape(WRITERS[name](CONTAINED)), unescape(WRITERS[name](ALL))
+    assert [word for word in words if word not in written] == []
+    assert [word for word in words if word in plain] == []
 
 
 class TestSecrets:
@@ -201,12 +203,14 @@ class TestJson:
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
     def test_every_kind_of_finding_keeps_the_schema(self) -> None:
-        for made in SHOWN:
+        for made in (*SHOWN, CONTAINED):
             check_schema(made)
 
     def test_every_field_of_the_schema_is_there(self) -> None:
         read = check_schema(ALL)
         assert read.keys() == SCHEMA["properties"].keys()
+        for kind in ("machine", "granted"):
+            assert read[kind].keys() == SCHEMA["$defs"][kind]["properties"].keys()
         rule = next(one for one in read["rules"] if one["id"] == "stop-succeeds")
         for kind, made in (
             ("rule", rule),

@@ -166,6 +166,23 @@ class TestTheSamples:
             "start said 1 (generic error): it is so; -p NAME=VALUE gives the agent its parameters"
         )
 
+    @pytest.mark.parametrize(
+        ("answer", "stderr"),
+        [
+            (4, "ocf-exit-reason:only root can do that\n"),
+            (1, "mount: /mnt: permission denied.\n"),
+            (1, "mknod: /dev/x: Operation not permitted\n"),
+        ],
+    )
+    def test_a_start_that_was_refused_something_is_told_what_may_help(
+        self, answer: int, stderr: str
+    ) -> None:
+        run = seen(cycle=(start(answer, stderr=stderr),))
+        sentence = by_id("start-succeeds").judge(run).sentence
+        assert sentence.endswith(
+            "; --grant CAP or --device PATH may give what root was refused here"
+        )
+
     def test_a_start_that_says_nothing_is_told_so(self) -> None:
         run = seen(cycle=(start(1, stderr=""),))
         assert by_id("start-succeeds").judge(run).sentence.endswith(": no reason is told")

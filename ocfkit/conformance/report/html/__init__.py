@@ -23,6 +23,7 @@ from ocfkit.conformance.report.words import (
     beyond,
     counts,
     ended,
+    granted,
     groups,
     machine,
 )
@@ -76,7 +77,8 @@ def _verdict(shown: Document) -> Verdict:
 def _facts(shown: Document) -> list[tuple[str, str]]:
     service = shown["service"]
     facts = [("agent", shown["agent"])]
-    facts += [("in", machine(shown))] if machine(shown) else []
+    made = (("in", machine(shown)), ("granted", granted(shown)))
+    facts += [(name, words) for name, words in made if words]
     facts += [("with", f"{name}={value}") for name, value in shown["parameters"].items()]
     if service is not None:
         facts.append(("it runs", command(service["daemon"] or []) or "its processes"))
