@@ -36,8 +36,8 @@ FOLDERS = ("heartbeat", "pacemaker")
 JOBS = 3
 """Agents at the same time; each has two sandboxes."""
 
-MOST = 15.0
-"""Seconds for a call; the slowest start among them takes five."""
+MOST = 20.0
+"""Seconds for a call, what most of them ask for; the slowest start takes five."""
 
 SHARED = "/dev/shared"
 """The disk of a recipe, in the sandbox."""
