@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 from lsbcheck import faults
 from lsbcheck.sandbox.interface import SandboxLost
-from lsbcheck.transcript import Fault, Program, Service
-from ocfkit.conformance import listener
-from ocfkit.conformance.description import DescriptionError, Parameter, parse
+from lsbcheck.transcript import Fault, Service
+from ocfkit.conformance import listener, plan, traces
+from ocfkit.conformance.description import DescriptionError, parse
 from ocfkit.conformance.stand_ins import NODE
 from ocfkit.conformance.transcript import (
     ILL_TYPED,
-    INSTANCE,
-    MEANINGS,
     OPTIONAL,
     SECOND_INSTANCE,
     UNKNOWN_ACTION,
@@ -34,9 +32,6 @@ from ocfkit.launchers import OCF_ROOT
 if TYPE_CHECKING:
     from lsbcheck.sandbox.interface import Watch
 
-_ROLES = ("promoted", "unpromoted", "master", "slave")
-"""By their new names and their old ones, as Pacemaker passes both."""
-
 REGULAR = 10.0
 """Seconds between the monitors of a resource that runs; a probe has none."""
 
@@ -46,15 +41,6 @@ CLOSE = 0.9
 STARVED = 0.02
 """A call that waited for a processor for more than this part of its time is not believed when it
 came near to its limit."""
-
-_MOST_PARAMETERS = 12
-"""Of which wrong values are tried."""
-
-_MOST_LEVELS = 6
-"""That are tried, the deepest among them."""
-
-_MOST_ACTIONS = 12
-"""That are tried of those which the agent alone knows."""
 
 PERSON = {
     "HOME": "/root",
@@ -114,7 +100,7 @@ def stopped(visit: Visit) -> None:
     visit.call("validate-all")
     visit.call("monitor", words=("and", "more"))
     for action in OPTIONAL:
-        if not _advertises(visit, action):
+        if not visit.traveller.advertises(action):
             visit.call(action)
             if visit.others():  # it does what it does not advertise
                 visit.kill_all()
@@ -123,7 +109,7 @@ def stopped(visit: Visit) -> None:
 def levels(visit: Visit) -> None:
     """Monitors of each level that is advertised, and of two that are not."""
     visit.start()
-    advertised = _levels(visit)
+    advertised = plan.levels(visit.traveller)
     deepest = max(advertised)
     for level in (*advertised, deepest + 1, deepest + 7):
         visit.call("monitor", level=level, interval=REGULAR)
@@ -136,16 +122,18 @@ def optional(visit: Visit) -> None:
     Last those that the agent alone knows: whatever they do, only a stop comes behind them.
     """
     visit.start()
-    roles = {f"OCF_RESKEY_CRM_meta_{name}": value for name, value in _notification("start").items()}
+    roles = {
+        f"OCF_RESKEY_CRM_meta_{name}": value for name, value in plan.notification("start").items()
+    }
     for action in ("notify", "promote", "promote", "monitor", "demote", "demote", "monitor"):
-        if action == "monitor" or _advertises(visit, action):
+        if action == "monitor" or visit.traveller.advertises(action):
             more = roles if action == "notify" else None
             visit.call(action, more=more, interval=REGULAR if action == "monitor" else 0)
     for action in ("validate-all", "reload", "reload-agent", "recover"):
-        if _advertises(visit, action):
+        if visit.traveller.advertises(action):
             visit.call(action)
             visit.call("monitor", interval=REGULAR)
-    if _advertises(visit, "migrate_to"):
+    if visit.traveller.advertises("migrate_to"):
         elsewhere = {
             "OCF_RESKEY_CRM_meta_migrate_source": NODE,
             "OCF_RESKEY_CRM_meta_migrate_target": f"{NODE}-2",
@@ -153,7 +141,7 @@ def optional(visit: Visit) -> None:
         visit.call("migrate_to", more=elsewhere, settle=True)
         visit.call("migrate_from", more=elsewhere, settle=True)
         visit.call("monitor", interval=REGULAR)
-    for action in _of_its_own(visit):
+    for action in plan.of_its_own(visit.traveller):
         visit.call(action, settle=True)
     visit.call("stop", settle=True)
 
@@ -161,7 +149,7 @@ def optional(visit: Visit) -> None:
 def crash(visit: Visit) -> None:
     """Everything is killed by SIGKILL; then a monitor, and what recovery does."""
     visit.start()
-    _require_processes(visit)
+    traces.require_processes(visit)
     visit.kill_all()
     visit.call("monitor", interval=REGULAR)
     visit.call("stop", settle=True)
@@ -173,9 +161,9 @@ def crash(visit: Visit) -> None:
 def frozen(visit: Visit) -> None:
     """Everything stands still by SIGSTOP; monitors of each level, deepest last."""
     visit.start()
-    _require_processes(visit)
+    traces.require_processes(visit)
     visit.freeze()
-    for level in _levels(visit):
+    for level in plan.levels(visit.traveller):
         visit.call("monitor", level=level, interval=REGULAR)
     visit.call("stop", settle=True)
 
@@ -183,7 +171,7 @@ def frozen(visit: Visit) -> None:
 def foreign_pid(visit: Visit) -> None:
     """The service is gone, and its pid files name a process that is somebody else's."""
     visit.start()
-    files = _pid_files(visit)
+    files = traces.pid_files(visit)
     if not files:
         raise Unreached("no pid file was found")
     visit.kill_all()
@@ -202,19 +190,19 @@ def foreign_pid(visit: Visit) -> None:
 def silent_listener(visit: Visit) -> None:
     """The service is gone, and a program that says nothing listens where it did."""
     visit.start()
-    places = _tcp(visit.traveller.service)
-    _require_processes(visit)
+    places = traces.tcp(visit)
+    traces.require_processes(visit)
     if not places:
         raise Unreached("the service listens on no TCP port")
     visit.kill_all()
     _listen(visit, places)
-    for level in _levels(visit):
+    for level in plan.levels(visit.traveller):
         visit.call("monitor", level=level, interval=REGULAR)
 
 
 def stranger(visit: Visit) -> None:
     """Somebody else listens on the service's ports before it is started."""
-    places = _tcp(visit.traveller.service)
+    places = traces.tcp(visit)
     if not places:
         raise Unreached("the service listens on no TCP port")
     somebody = _listen(visit, places)
@@ -227,7 +215,7 @@ def stranger(visit: Visit) -> None:
 
 def missing_program(visit: Visit) -> None:
     """The service's program is not there."""
-    main = _main(visit)
+    main = traces.main(visit)
     tried = _tried("program-missing", visit, lambda: faults.take_away(visit.sandbox, main))
     if not tried:
         return
@@ -240,7 +228,7 @@ def missing_program(visit: Visit) -> None:
 
 def start_failure(visit: Visit) -> None:
     """The service's program exits with 1 when it is called as in a good start."""
-    main = _main(visit)
+    main = traces.main(visit)
     tried = _tried(
         "program-fails", visit, lambda: faults.make_it_fail(visit.sandbox, main, "at-once")
     )
@@ -259,7 +247,7 @@ def start_failure(visit: Visit) -> None:
 def stop_failure(visit: Visit) -> None:
     """The service stands still and signals to it are lost, as in uninterruptible sleep."""
     visit.start()
-    _require_processes(visit)
+    traces.require_processes(visit)
     visit.sandbox.inject("signals-swallowed", [one.pid for one in visit.others()])
     visit.freeze()
     call = visit.call("stop", settle=True)
@@ -275,7 +263,7 @@ def bad_parameters(visit: Visit) -> None:
     the first one of a type.
     """
     given = visit.traveller.parameters
-    for number, parameter in enumerate(_required(visit)):
+    for number, parameter in enumerate(plan.required(visit.traveller)):
         without = {name: value for name, value in given.items() if name != parameter.name}
         for values in (without, without | {parameter.name: ""}):
             visit.call("validate-all", parameters=values)
@@ -283,7 +271,7 @@ def bad_parameters(visit: Visit) -> None:
                 for action in ("start", "monitor", "stop"):
                     visit.call(action, parameters=values)
                 visit.kill_all()
-    for number, parameter in enumerate(_typed(visit)):
+    for number, parameter in enumerate(plan.typed(visit.traveller)):
         wrong = {**given, parameter.name: ILL_TYPED}
         visit.call("validate-all", parameters=wrong)
         if number == 0:
@@ -317,7 +305,7 @@ def defaults(visit: Visit) -> None:
 
 def instances(visit: Visit) -> None:
     """Two resources side by side: the second is started, stopped and started beside the first."""
-    second = {**visit.traveller.parameters, **_second(visit)}
+    second = {**visit.traveller.parameters, **plan.second(visit.traveller)}
     visit.call("start", settle=True)
     visit.call("monitor", instance=SECOND_INSTANCE, parameters=second)
     visit.call("start", instance=SECOND_INSTANCE, parameters=second, settle=True)
@@ -333,7 +321,7 @@ def secrets(visit: Visit) -> None:
     """A cycle with every secret set to a value that is found wherever it goes."""
     visit.call("validate-all")
     visit.call("start", settle=True)
-    for level in _levels(visit):
+    for level in plan.levels(visit.traveller):
         visit.call("monitor", level=level, interval=REGULAR)
     visit.call("stop", settle=True)
 
@@ -392,7 +380,7 @@ def travel(name: ScenarioName, traveller: Traveller) -> tuple[Scenario, Service 
             visit = Visit(traveller, sandbox)
             scenario = _walked(name, visit)
             if name == "cycle" and not scenario.error:
-                service = _service(visit, scenario)
+                service = traces.service(visit, scenario)
     except OutOfTime as over:
         scenario = replace(scenario, unreached=str(over), out_of_time=True)
     except SandboxLost as lost:  # our own limits bent what was seen, as it turned out at the end
@@ -426,45 +414,7 @@ def is_doubtful(scenario: Scenario) -> bool:
     )
 
 
-# --- what was found by looking --------------------------------------------------------------------
-
-
-def _service(visit: Visit, cycle: Scenario) -> Service | None:
-    """What ran when the monitors were called, and how it was started."""
-    running = next((call.before for call in cycle.of("monitor")[2:3]), None)
-    if running is None or not running.processes:
-        return None
-    survivors = running.processes
-    before = cycle.calls[0].before.listeners  # of what --prepare has started
-    pids = {one.pid for one in survivors}
-    named = {path: pid for path, pid in visit.pid_files.items() if pid in pids}
-    return Service(
-        main=faults.find_main(
-            survivors, named.values(), visit.sandbox.execs(), visit.traveller.agent.path
-        ),
-        processes=survivors,
-        listeners=tuple(sorted(running.listeners - before)),
-        pid_files=tuple(sorted(named)),
-    )
-
-
-def _pid_files(visit: Visit) -> list[str]:
-    pids = {one.pid for one in visit.others()}
-    return sorted(path for path, pid in visit.look_for_pid_files().items() if pid in pids)
-
-
-def _require_processes(visit: Visit) -> None:
-    if not visit.others():
-        raise Unreached("the agent leaves no process running")
-
-
-def _main(visit: Visit) -> Program:
-    service = visit.traveller.service
-    if service is None:
-        raise Unreached("the agent leaves no process running")
-    if service.main is None:
-        raise Unreached("no program start was seen that became the service")
-    return service.main
+# --- what is done to it ---------------------------------------------------------------------------
 
 
 def _tried(name: str, visit: Visit, do: Callable[[], str]) -> str:
@@ -475,91 +425,6 @@ def _tried(name: str, visit: Visit, do: Callable[[], str]) -> str:
         why = f"{refusal.strerror}: {refusal.filename}"
         visit.fault = Fault(name, "replace the program", effective=False, why=why)
         return ""
-
-
-def _levels(visit: Visit) -> tuple[int, ...]:
-    description = visit.traveller.description
-    levels = description.levels if description else ()
-    return (*levels[: _MOST_LEVELS - 1], *levels[_MOST_LEVELS - 1 :][-1:]) or (0,)
-
-
-def _advertises(visit: Visit, action: str) -> bool:
-    description = visit.traveller.description
-    return description is not None and description.advertises(action)
-
-
-def _of_its_own(visit: Visit) -> list[str]:
-    """Actions that are advertised and defined nowhere."""
-    description = visit.traveller.description
-    listed = dict.fromkeys(each.name for each in (description.actions if description else ()))
-    return [name for name in listed if name and name not in MEANINGS][:_MOST_ACTIONS]
-
-
-def _required(visit: Visit) -> list[Parameter]:
-    description = visit.traveller.description
-    found = [each for each in (description.parameters if description else ()) if each.required]
-    return found[:_MOST_PARAMETERS]
-
-
-def _typed(visit: Visit) -> list[Parameter]:
-    """Those of which some values are wrong, whatever the agent is."""
-    description = visit.traveller.description
-    found = [
-        each
-        for each in (description.parameters if description else ())
-        if each.type in ("integer", "boolean") and not each.deprecated
-    ]
-    return found[:_MOST_PARAMETERS]
-
-
-def _second(visit: Visit) -> dict[str, str]:
-    """In what a second resource differs: what the user says, else what must be unique.
-
-    Of defaults only numbers, mostly ports, have a neighbour that is as good.
-    """
-    traveller = visit.traveller
-    if traveller.second:
-        return dict(traveller.second)
-    parameters = traveller.description.parameters if traveller.description else ()
-    unique = {
-        each.name: traveller.parameters.get(each.name, each.default or "")
-        for each in parameters
-        if each.unique
-    }
-    return {
-        name: _another(value)
-        for name, value in unique.items()
-        if name in traveller.parameters or value.isdecimal()
-    }
-
-
-def _another(value: str) -> str:
-    return str(int(value) + 1) if value.isdecimal() else f"{value}-2"
-
-
-def _notification(of: str) -> Mapping[str, str]:
-    """What Pacemaker tells after an operation: of whom it was, and empty lists of all others."""
-    lists = ("active", "start", "stop", "promote", "demote", *_ROLES)
-    empty = {f"notify_{each}_{what}": " " for each in lists for what in ("resource", "uname")}
-    return {
-        **empty,
-        "notify_inactive_resource": " ",
-        "notify_type": "post",
-        "notify_operation": of,
-        f"notify_{of}_resource": f"{INSTANCE}:0",
-        f"notify_{of}_uname": NODE,
-    }
-
-
-def _tcp(service: Service | None) -> list[tuple[str, int]]:
-    """Where the service listens for TCP: address and port."""
-    found: list[tuple[str, int]] = []
-    for each in service.listeners if service else ():
-        kind, _, place = each.partition(" ")
-        address, _, port = place.rpartition(":")
-        if kind == "tcp" and port.isdecimal():  # whoever has taken over PID 1 may say anything
-            found.append((address.strip("[]"), int(port)))
-    return found
 
 
 def _listen(visit: Visit, places: Iterable[tuple[str, int]]) -> tuple[int, int]:

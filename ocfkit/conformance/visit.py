@@ -107,7 +107,11 @@ class Traveller:
     @property
     def is_promotable(self) -> bool:
         """Whether a cluster would run it as a promotable clone."""
-        return self.description is not None and self.description.advertises("promote")
+        return self.advertises("promote")
+
+    def advertises(self, action: str) -> bool:
+        """Whether the meta-data lists this action."""
+        return self.description is not None and self.description.advertises(action)
 
 
 class Visit:
