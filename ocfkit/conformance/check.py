@@ -22,6 +22,9 @@ from ocfkit.conformance.visit import Traveller
 _MOST_META_DATA = 1 << 16
 """Bytes of an output that a sandbox keeps."""
 
+_AT_A_TIME = 4
+"""Scenarios for a processor: each waits most of its time, until processes are quiet."""
+
 _OF_NO_AGENT = ("CRM_meta_", "crm_", "trace_")
 """Fronts of parameters that the cluster, or the shell library of resource-agents, has for all."""
 
@@ -53,7 +56,7 @@ def check(
     for the scenarios under way to end.
     """
     chosen = tuple(rules)
-    transcript = _transcript(traveller, chosen, jobs or os.cpu_count() or 1, on_progress)
+    transcript = _transcript(traveller, chosen, jobs or _AT_A_TIME * (os.cpu_count() or 1), on_progress)
     judgements = {rule.id: rule.judge(transcript) for rule in chosen}
     return Report(transcript, judgements, tuple(traveller.backend.notes))
 

@@ -69,7 +69,7 @@ def not_well(
             agent, backend, ours.parameters, ours.second, most=ours.most, prepare=prepare
         )
         # two sandboxes at the same time would have the same device
-        judgements = check(traveller, jobs=1 if grants.devices else 2).judgements
+        judgements = check(traveller, jobs=1 if grants.devices else None).judgements
     return {
         rule: judged
         for rule, judged in judgements.items()

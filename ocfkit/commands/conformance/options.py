@@ -93,7 +93,7 @@ def configure(parser: Parser) -> None:
         metavar="TIME",
         help="for everything about the agent (default: 30min)",
     )
-    add("--jobs", type=_jobs, metavar="N", help="sandboxes at a time (default: one a processor)")
+    add("--jobs", type=_jobs, metavar="N", help="sandboxes at a time (default: four a processor)")
     add("--list-rules", action="store_true", help="list the rules")
     add("--explain", metavar="RULE", help="show a rule's page")
     _add_machine(parser)
