@@ -93,9 +93,10 @@ def _transcript(
             return Scenario(name, error=first.error)
         if cycle.error:  # and every other scenario is judged by what the first cycle showed
             return Scenario(name, error=f"in the first cycle: {cycle.error}")
+        if cycle.out_of_time:
+            return Scenario(name, unreached=cycle.unreached, out_of_time=True)
         if cycle.unreached:
-            why = f"the first cycle ended early: {cycle.unreached}"
-            return Scenario(name, unreached=why, out_of_time=cycle.out_of_time)
+            return Scenario(name, unreached=f"the first cycle ended early: {cycle.unreached}")
         on_progress(name)
         given = {**traveller.parameters, **secrets} if name == "secrets" else traveller.parameters
         return travel(name, replace(traveller, parameters=given, patience=patience))[0]

@@ -182,9 +182,9 @@ HOSTILE: Final = (
         "is cut short by the end of the whole check",
         3,
         start="sleep 1000",
-        options=("--agent-timeout", "3s"),
+        options=("--agent-timeout", "6s"),
         verdicts={"every-call-is-answered": "not-provoked", "start-succeeds": "not-provoked"},
-        says="the time for the whole check is over (--agent-timeout 3s)",
+        says="the time for the whole check is over (--agent-timeout 6s)",
     ),
     Hostile(
         "floods both streams",
@@ -365,7 +365,7 @@ def runs(
         yield {
             each.name: pool.submit(run, host, each)
             for each in HOSTILE
-            if f"test_gets_a_verdict_in_time[{each.name}]" in asked
+            if any(name.endswith(f"[{each.name}]") for name in asked)
         }
 
 
@@ -390,6 +390,19 @@ def test_gets_a_verdict_in_time(hostile: Hostile, runs: dict[str, Future[Ended]]
     seen = {rule: judged[rule]["verdict"] for rule in hostile.verdicts}
     assert seen == hostile.verdicts, told(ended.out)
     assert hostile.says in ended.out, told(ended.out)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [each for each in HOSTILE if "--agent-timeout" in each.options],
+    ids=lambda each: each.name,
+)
+def test_says_of_each_rule_that_there_was_no_time(
+    hostile: Hostile, runs: dict[str, Future[Ended]]
+) -> None:
+    rules = json.loads(runs[hostile.name].result().out)["rules"]
+    sentences = {each["sentence"] for each in rules if each["verdict"] == "not-provoked"}
+    assert sentences == {hostile.says}
 
 
 def told(report: str) -> str:

@@ -135,7 +135,7 @@ def _in_its_time(run: Transcript, judgement: Judgement) -> Judgement:
 
 def _seen_to_the_end(run: Transcript, rule: Rule, judgement: Judgement) -> Judgement:
     """What the check had no time for might have broken the rule; what was seen until then has."""
-    if judgement.verdict in ("pass", "does-not-apply"):
+    if judgement.verdict not in ("fail", "error"):
         for name in rule.needs or (() if rule.is_static else ("cycle",)):
             if run[name].out_of_time:
                 return not_provoked(run[name].unreached)

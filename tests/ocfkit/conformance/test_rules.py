@@ -80,7 +80,9 @@ class TestEveryRule:
             for length in range(len(seen()[name].calls)):
                 cut = out_of_time(name, length)
                 run = replace(seen(), scenarios={**seen().scenarios, name: cut})
-                assert rule.judge(run).verdict == "not-provoked", f"{name}, {length} calls"
+                judged = rule.judge(run)
+                assert judged.verdict == "not-provoked", f"{name}, {length} calls"
+                assert judged.sentence == cut.unreached
 
     def test_judges_an_agent_that_never_starts(self, rule: Rule) -> None:
         assert rule.judge(that_does_not_start()).verdict in ("pass", "not-provoked", "fail")
