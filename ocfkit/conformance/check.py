@@ -56,7 +56,8 @@ def check(
     for the scenarios under way to end.
     """
     chosen = tuple(rules)
-    transcript = _transcript(traveller, chosen, jobs or _AT_A_TIME * (os.cpu_count() or 1), on_progress)
+    at_a_time = jobs or _AT_A_TIME * (os.cpu_count() or 1)
+    transcript = _transcript(traveller, chosen, at_a_time, on_progress)
     judgements = {rule.id: rule.judge(transcript) for rule in chosen}
     return Report(transcript, judgements, tuple(traveller.backend.notes))
 
