@@ -161,7 +161,8 @@ def require_agent(backend: Backend, agent: AgentFile, image: str) -> None:
 
 def shown(arguments: argparse.Namespace) -> MachineShown:
     """What the report says of it."""
-    return {"sandbox": arguments.sandbox, "image": arguments.image, "root": arguments.root}
+    root = os.path.abspath(arguments.root)
+    return {"sandbox": arguments.sandbox, "image": arguments.image, "root": root}
 
 
 def granted(arguments: argparse.Namespace) -> GrantedShown:

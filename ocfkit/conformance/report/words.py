@@ -40,7 +40,7 @@ def machine(shown: Document) -> str:
     where = shown["machine"]
     if where["image"] is not None:
         return f"{where['sandbox']}, a container of {where['image']}"
-    return f"the system in {where['root']}" if where["root"] != "/" else ""
+    return f"the system below {where['root']}" if where["root"] != "/" else ""
 
 
 def granted(shown: Document) -> str:

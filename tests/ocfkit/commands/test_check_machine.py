@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from ocfkit.commands.conformance import machine
 from tests.ocfkit.commands.test_check import refused, script
 
 IMAGE = ("--sandbox", "docker", "--image", "debian:12")
@@ -69,3 +71,47 @@ def test_an_agent_of_ocfkit_is_none_of_an_image(word: str) -> None:
 def test_a_file_for_an_image_is_one_of_this_host(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     assert refused(*IMAGE, gone) == f"{gone}: No such file or directory: {gone}"
+
+
+class Untidy:
+    """A backend that cannot remove everything."""
+
+    left = ""
+
+    def close(self) -> None:
+        self.left = "a container is left"
+
+
+def untidy(_: Namespace) -> Untidy:
+    return Untidy()
+
+
+class TestWhatIsLeft:
+    def test_is_told_at_the_end(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(machine, "_backend", untidy)
+        with machine.made(Namespace()):
+            assert capsys.readouterr().err == ""
+        assert capsys.readouterr().err == "ocfkit: a container is left\n"
+
+    def test_is_told_of_a_check_that_was_interrupted(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(machine, "_backend", untidy)
+        with pytest.raises(KeyboardInterrupt), machine.made(Namespace()):
+            raise KeyboardInterrupt
+        assert capsys.readouterr().err == "ocfkit: a container is left\n"
+
+    def test_is_told_of_one_that_did_not_begin(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fail(_: Namespace) -> None:
+            failure = KeyboardInterrupt()
+            failure.add_note("an image is left")
+            raise failure
+
+        monkeypatch.setattr(machine, "_backend", fail)
+        with pytest.raises(KeyboardInterrupt), machine.made(Namespace()):
+            pass
+        assert capsys.readouterr().err == "ocfkit: an image is left\n"
