@@ -127,7 +127,8 @@ class HostSandbox:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(22, "not a regular file", path)
-            return os.read(descriptor, limit)
+            with open(descriptor, "rb", closefd=False) as file:  # the kernel's files come in pages
+                return file.read(limit)
         finally:
             os.close(descriptor)
 

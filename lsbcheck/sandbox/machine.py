@@ -360,7 +360,8 @@ class Machine:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(22, "not a regular file", path)
-            return base64.b64encode(os.read(descriptor, limit)).decode()
+            with open(descriptor, "rb", closefd=False) as file:  # the kernel's files come in pages
+                return base64.b64encode(file.read(limit)).decode()
         finally:
             os.close(descriptor)
 

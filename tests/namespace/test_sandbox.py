@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import textwrap
@@ -378,6 +379,11 @@ class TestReadFile:
     def test_reads_the_beginning_of_a_file(self, anywhere: Sandbox) -> None:
         assert anywhere.read_file("/etc/passwd", 5) == b"root:"
         assert anywhere.read_file("/etc/passwd").startswith(b"root:")
+
+    def test_a_file_of_the_kernel_is_read_to_its_end(self, anywhere: Sandbox) -> None:
+        """It comes in pages: read(2) gives one at most, however much is asked for."""
+        several = 3 * resource.getpagesize()
+        assert len(anywhere.read_file("/proc/kallsyms", several)) == several
 
     @pytest.mark.parametrize("path", ["/no/such/file", "/etc", "/dev/null", "/etc/passwd/x"])
     def test_refuses_what_is_no_file(self, anywhere: Sandbox, path: str) -> None:
