@@ -30,9 +30,19 @@ _BYSTANDERS = f"{HIDDEN}/bystander"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INTERPRETERS = ("python", "perl", "ruby", "lua", "tclsh", "node", "php", "java", "guile")
 _SHELLS = ("sh", "bash", "dash", "ksh", "zsh", "busybox")
-_INSTEAD_OF_A_FILE = re.compile(r"-[a-zA-Z]{0,2}[cem]|-E")
-"""python -m MODULE and -c TEXT, perl -e TEXT and -E TEXT, sh -c TEXT, with other flags in front
-(`-Im`, `-ec`): a path behind it is an argument, such as the folder of `-m http.server -d /srv`."""
+_INSTEAD_OF_A_FILE = re.compile(
+    "|".join(
+        (
+            r"python[\d.]* -\w?\w?[cm]",
+            r"(perl|ruby|lua|node)[\d.]* -\w?\w?[eE]",
+            r"php[\d.]* -r",
+            r"guile[\d.]* -c",
+            rf"({'|'.join(_SHELLS)}) -\w?\w?c",
+        )
+    )
+)
+"""An interpreter and the word that stands for its text, or module: a path behind it is an argument,
+such as the folder of `python3 -m http.server -d /srv`."""
 _MANY_IN_ONE = ("busybox", "toybox", "coreutils")
 _LATE = 0.2
 """Seconds that a daemon lives which fails late."""
@@ -70,10 +80,11 @@ def program_file(main: Program) -> str:
         return ""
     if main.path != main.exe or not is_interpreter(main.exe):
         return main.path
+    name = posixpath.basename(main.path)
     for word in main.argv[1:]:
         if word.startswith("/"):
             return word
-        if _INSTEAD_OF_A_FILE.fullmatch(word):
+        if _INSTEAD_OF_A_FILE.fullmatch(f"{name} {word}"):
             return ""
     return ""
 

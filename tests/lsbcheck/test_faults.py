@@ -243,7 +243,9 @@ class TestProgramFile:
                 Program(PYTHON, PYTHON, ("python3", "-u", "/usr/bin/x", "-c", "/etc/c")),
                 "/usr/bin/x",
             ),
+            (Program(PYTHON, PYTHON, ("python3", "-E", "/usr/bin/x")), "/usr/bin/x"),
             (Program("/bin/sh", "/bin/sh", ("sh", "-ec", "loop /etc/c", "/etc/d")), ""),
+            (Program("/bin/sh", "/bin/sh", ("sh", "-e", "/usr/bin/x")), "/usr/bin/x"),
             (Program("/bin/busybox", "/bin/busybox", ("httpd", "-c", "/etc/httpd.conf")), ""),
         ],
         ids=[
@@ -254,7 +256,9 @@ class TestProgramFile:
             "module",
             "module-with-a-folder",
             "script-with-an-option",
+            "script-without-an-environment",
             "text-with-a-path",
+            "script-that-ends-at-a-failure",
             "applet",
         ],
     )
