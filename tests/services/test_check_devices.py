@@ -12,13 +12,16 @@ import pytest
 
 from tests.conformance import broken
 from tests.ocfkit.command import argv
-from tests.services import agents, loops
+from tests.services import loops
 from tests.services.conftest import debian
 
+ROOT = "pacemaker"
 INSIDE = "/dev/shared"
+PREPARE = f"mkfs.ext4 -q -F {INSIDE} && ln -s /bin/true /sbin/modprobe"
+"""The agent wants to have a modprobe, which this root lacks; no sandbox may load a module."""
 FILESYSTEM = (
     *("ocf:heartbeat:Filesystem", "-p", f"device={INSIDE}", "-p", "directory=/mnt"),
-    *("-p", "fstype=ext4", "--prepare", f"mkfs.ext4 -q -F {INSIDE}"),
+    *("-p", "fstype=ext4", "--prepare", PREPARE),
     *("--rule", "start-succeeds", "--rule", "monitor-when-running", "--rule", "stop-succeeds"),
 )
 
@@ -49,7 +52,7 @@ def a_disk_of_its_own() -> Generator[loops.Loop]:
 
 def test_an_agent_of_a_file_system_mounts_the_disk_that_it_is_given(disk: loops.Loop) -> None:
     given = ("--grant", "cap_sys_admin", "--device", f"{disk.path}:{INSIDE}")
-    done = check("--root", debian(agents.ROOT), *FILESYSTEM, *given)
+    done = check("--root", debian(ROOT), *FILESYSTEM, *given)
     assert done.returncode == 0, done.stdout + done.stderr
     shown = json.loads(done.stdout)
     assert shown["granted"] == {
@@ -61,7 +64,7 @@ def test_an_agent_of_a_file_system_mounts_the_disk_that_it_is_given(disk: loops.
 
 def test_without_the_capability_the_reason_says_what_may_help(disk: loops.Loop) -> None:
     given = ("--device", f"{disk.path}:{INSIDE}")
-    done = check("--root", debian(agents.ROOT), *FILESYSTEM, *given)
+    done = check("--root", debian(ROOT), *FILESYSTEM, *given)
     assert done.returncode == 3, done.stdout + done.stderr
     rule = rules(done)["start-succeeds"]
     assert rule["verdict"] == "not-provoked"
