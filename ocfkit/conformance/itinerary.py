@@ -19,6 +19,7 @@ from ocfkit.conformance import listener, plan, traces
 from ocfkit.conformance.description import DescriptionError, parse
 from ocfkit.conformance.stand_ins import NODE
 from ocfkit.conformance.transcript import (
+    ACTIVE,
     ILL_TYPED,
     OPTIONAL,
     SECOND_INSTANCE,
@@ -159,12 +160,19 @@ def crash(visit: Visit) -> None:
 
 
 def frozen(visit: Visit) -> None:
-    """Everything stands still by SIGSTOP; monitors of each level, deepest last."""
+    """Everything stands still by SIGSTOP; monitors of each level, deepest last.
+
+    That one is asked again when a cluster would: it may go by the age of the last sign of life.
+    """
     visit.start()
     traces.require_processes(visit)
     visit.freeze()
-    for level in plan.levels(visit.traveller):
+    *others, deepest = plan.levels(visit.traveller)
+    for level in others:
         visit.call("monitor", level=level, interval=REGULAR)
+    if visit.call("monitor", level=deepest, interval=REGULAR).exited(*ACTIVE):
+        visit.let_pass(REGULAR)
+        visit.call("monitor", level=deepest, interval=REGULAR)
     visit.call("stop", settle=True)
 
 

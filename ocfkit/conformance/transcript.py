@@ -40,6 +40,9 @@ REASON_PREFIX = "ocf-exit-reason:"
 ILL_TYPED = "banana"
 """No integer, no boolean, no time."""
 
+ACTIVE = (0, 8, 190, 191)
+"""What a monitor says of a service that is there and works, in whatever role."""
+
 INSTANCE = "check"
 SECOND_INSTANCE = "check2"
 

@@ -306,6 +306,13 @@ class Visit:
         self.sandbox.settle(self.traveller.quiet, _SETTLE_AT_MOST, self._base, gone)
         return self.state()
 
+    def let_pass(self, seconds: float) -> None:
+        """Do nothing for so long, or for what time is left for everything."""
+        until = time.monotonic() + min(seconds, self.traveller.require_time())
+        while time.monotonic() < until:
+            self.others()  # raises SandboxLost when somebody has closed the sandbox meanwhile
+            time.sleep(0.2)
+
     def outlast(self) -> None:
         """Wait while the agent itself is still at work behind a start, but not for ever."""
         until = time.monotonic() + _BACKGROUND

@@ -45,6 +45,10 @@ def _crashed(run: Transcript) -> Call:
     return call
 
 
+def _level(call: Call) -> str:
+    return call.environ.get("OCF_CHECK_LEVEL", "0")
+
+
 def _frozen(run: Transcript) -> list[Call]:
     """The monitors of what stands still; undecided where it does not."""
     with_processes(run)
@@ -107,10 +111,10 @@ def monitor_when_frozen(run: Transcript) -> Judgement:
     if not calls:
         return not_provoked("no monitor was called")
     deepest = calls[-1]
-    passed = [call.environ.get("OCF_CHECK_LEVEL", "0") for call in calls if is_active(call)]
+    level = _level(deepest)
     if is_active(deepest):
-        level = deepest.environ.get("OCF_CHECK_LEVEL", "0")
         return broken(f"every process stands still, and {said(deepest)} (level {level})", deepest)
+    passed = [_level(call) for call in calls if is_active(call) and _level(call) != level]
     remarks = (f"level {', '.join(passed)} takes it for running",) if passed else ()
     return holds(f"every process stands still, and {said(deepest)}", deepest, remarks=remarks)
 

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Literal, Never, get_args
 
 from lsbcheck.transcript import Fault
-from ocfkit.conformance.transcript import Call, Scenario, ScenarioName, Transcript
+from ocfkit.conformance.transcript import ACTIVE, Call, Scenario, ScenarioName, Transcript
 
 Verdict = Literal["pass", "fail", "not-provoked", "does-not-apply", "error"]
 """`does-not-apply`: it was seen that there is nothing to judge, such as a promote that the agent
@@ -254,7 +254,7 @@ def require_reach(calls: Iterable[Call]) -> None:
 
 def is_active(call: Call) -> bool:
     """Whether a monitor said that the service is there and works, in whatever role."""
-    return call.exited(0, 8, 190, 191)
+    return call.exited(*ACTIVE)
 
 
 def said(call: Call) -> str:
