@@ -31,6 +31,7 @@ def checked(arguments: argparse.Namespace) -> int:
     rules, chosen = words.chosen(arguments.rules)
     machine.require_sense(arguments)
     agent = words.agent(arguments.agent, arguments.root, arguments.image)
+    machine.require_shell(arguments.root)
     delivery.require_writable(arguments.output)
     began = time.monotonic()
     try:

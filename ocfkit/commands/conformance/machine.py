@@ -58,6 +58,12 @@ def _require_sandbox(arguments: argparse.Namespace) -> None:
         raise WrongCallError("--root is a folder of this host, and a container shows an --image")
 
 
+def require_shell(root: str) -> None:
+    """Raise WrongCallError for a folder that is no system: an agent would be blamed for it."""
+    if not os.path.lexists(os.path.join(root, "bin/sh")):
+        raise WrongCallError(f"--root {root}: there is no system in it, since it has no /bin/sh")
+
+
 def _require_free(path: str) -> None:
     """Raise WrongCallError for what is no device, and for one that this host is using.
 

@@ -62,6 +62,10 @@ class TestTheAgent:
         sentence = refused("--root", tmp_path, "http")
         assert sentence == f"--root {tmp_path}: http is an agent of this system alone"
 
+    def test_of_a_folder_without_a_system_is_not_blamed_for_it(self, tmp_path: Path) -> None:
+        sentence = refused("--root", tmp_path, script(tmp_path))
+        assert sentence.startswith(f"--root {tmp_path}: there is no system in it")
+
     def test_with_a_line_break_in_its_name_is_one_line(self) -> None:
         assert r"'a\nb'" in refused("a\nb")
 
