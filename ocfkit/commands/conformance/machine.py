@@ -6,8 +6,9 @@ import argparse
 import errno
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from ocfkit.commands.arguments import WrongCallError
@@ -26,8 +27,7 @@ def require_sense(arguments: argparse.Namespace) -> None:
     _require_sandbox(arguments)
     for path, _ in arguments.devices:
         _require_free(path)
-    if len({inside for _, inside in arguments.devices}) < len(arguments.devices):
-        raise WrongCallError("--device: two have the same place in the sandbox")
+    _require_places([inside for _, inside in arguments.devices])
     if arguments.devices and (arguments.jobs or 1) > 1:
         raise WrongCallError(
             f"--jobs {arguments.jobs}: with a --device one sandbox runs at a time, since they "
@@ -72,7 +72,8 @@ def _require_free(path: str) -> None:
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISBLK(mode) and not stat.S_ISCHR(mode):
-            raise WrongCallError(f"--device {path} is no device")
+            hint = "; losetup(8) makes one of a file" if stat.S_ISREG(mode) else ""
+            raise WrongCallError(f"--device {path} is no device{hint}")
         if stat.S_ISBLK(mode):  # open(2): O_EXCL fails with EBUSY for what is mounted or claimed
             os.close(os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
     except OSError as refusal:
@@ -81,6 +82,15 @@ def _require_free(path: str) -> None:
                 f"--device {path} is in use on this host: mounted, or a part of something else"
             ) from None
         raise WrongCallError(f"--device {path}: {refusal.strerror}") from None
+
+
+def _require_places(places: Sequence[str]) -> None:
+    """Raise WrongCallError for devices of one name, and for one below another as in a folder."""
+    for one, other in permutations(places, 2):
+        if one == other:
+            raise WrongCallError(f"--device: two have the same place in the sandbox: {one}")
+        if other.startswith(f"{one}/"):
+            raise WrongCallError(f"--device: {other} cannot be below {one}, which is a device too")
 
 
 def jobs(arguments: argparse.Namespace) -> int | None:

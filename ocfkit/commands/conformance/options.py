@@ -209,12 +209,17 @@ def _capability(word: str) -> str:
 def _device(word: str) -> tuple[str, str]:
     """Its path on this host, and in the sandbox; names of devices may have colons in them."""
     path, found, inside = word.rpartition(":/")
-    path = os.path.abspath(path if found else word)
+    if not found:
+        path = word
+    if not path:
+        raise argparse.ArgumentTypeError(f"{word!r} names no device")
+    path = os.path.abspath(path)
     inside = os.path.normpath(f"/{inside}") if found else path
     if not inside.startswith("/dev/"):
         raise argparse.ArgumentTypeError(
             f"{word!r} needs a place below /dev: {path}:/dev/{os.path.basename(path)}"
         )
-    if inside.split("/")[2] in _IN_EVERY_MACHINE:
-        raise argparse.ArgumentTypeError(f"{word!r}: every machine has a {inside} of its own")
+    name = inside.split("/")[2]
+    if name in _IN_EVERY_MACHINE:
+        raise argparse.ArgumentTypeError(f"{word!r}: every machine has a /dev/{name} of its own")
     return path, inside

@@ -40,13 +40,25 @@ IMAGE = ("--sandbox", "docker", "--image", "debian:12")
         (["--device", "/dev/x:/dev/../etc"], "argument --device: '/dev/x:/dev/../etc' needs a pl"),
         (["--device", "/dev/x:/dev"], "argument --device: '/dev/x:/dev' needs a place below /dev"),
         (["--device", "/dev/null"], "argument --device: '/dev/null': every machine has a /dev/nul"),
-        (["--device", "/dev/x:/dev/shm/x"], "argument --device: '/dev/x:/dev/shm/x': every machi"),
+        (
+            ["--device", "/dev/x:/dev/shm/x"],
+            "argument --device: '/dev/x:/dev/shm/x': every machine has a /dev/shm of its own",
+        ),
+        (["--device", ""], "argument --device: '' names no device"),
+        (["--device", ":/dev/x"], "argument --device: ':/dev/x' names no device"),
         (["--device", "/dev/gone:1"], "--device /dev/gone:1: No such file or directory"),
-        (["--device", "/etc/passwd:/dev/x"], "--device /etc/passwd is no device"),
+        (
+            ["--device", "/etc/passwd:/dev/x"],
+            "--device /etc/passwd is no device; losetup(8) makes one of a file",
+        ),
         ([*IMAGE, "--device", "/etc/passwd:/dev/x"], "--device /etc/passwd is no device"),
         (
             ["--device", "/dev/null:/dev/x", "--device", "/dev/zero:/dev/x"],
-            "--device: two have the same place in the sandbox",
+            "--device: two have the same place in the sandbox: /dev/x",
+        ),
+        (
+            ["--device", "/dev/null:/dev/x/y", "--device", "/dev/zero:/dev/x"],
+            "--device: /dev/x/y cannot be below /dev/x, which is a device too",
         ),
         (
             ["--device", "/dev/null:/dev/x", "--jobs", "2"],
