@@ -96,7 +96,7 @@ def _content(whole: str, path: str) -> bytes:
         with open(whole, "rb") as file:
             return file.read()
     except OSError as error:
-        raise AgentFileError(f"{path}: {error.strerror}: {whole}") from None
+        raise AgentFileError(_refusal(path, error, whole)) from None
 
 
 def hidden(folders: list[str]) -> tuple[str, ...]:
@@ -112,10 +112,15 @@ def _require_agent(path: str, word: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        raise AgentFileError(f"{word}: {error.strerror}: {path}") from None
+        raise AgentFileError(_refusal(word, error, path)) from None
     except ValueError:
         raise AgentFileError(f"{word!r} has a NUL character in it") from None
     if not stat.S_ISREG(mode):
         raise AgentFileError(f"{word} is no file: {path}")
     if not mode & 0o111:
         raise AgentFileError(f"{word} is not executable: chmod +x {path}")
+
+
+def _refusal(word: str, error: OSError, path: str) -> str:
+    where = "" if word == path else f": {path}"
+    return f"{word}: {error.strerror}{where}"

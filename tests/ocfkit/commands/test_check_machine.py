@@ -82,7 +82,7 @@ def test_an_agent_of_ocfkit_is_none_of_an_image(word: str) -> None:
 
 def test_a_file_for_an_image_is_one_of_this_host(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    assert refused(*IMAGE, gone) == f"{gone}: No such file or directory: {gone}"
+    assert refused(*IMAGE, gone) == f"{gone}: No such file or directory"
 
 
 class Untidy:
