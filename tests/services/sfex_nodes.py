@@ -382,7 +382,9 @@ class PidNode:
         """Whether the guardian of the status record is there."""
         where = self.status().guardians
         seen = self._seen_from_outside(where[0].process.pid) if where else None
-        return seen is not None and not process.stat(seen).ended
+        with contextlib.suppress(FileNotFoundError):  # it has ended since it was looked for
+            return seen is not None and not process.stat(seen).ended
+        return False
 
     def fill_run(self) -> None:
         """Leave no room where its records are."""
