@@ -36,6 +36,12 @@ class TestACapability:
         assert ran(Grants(("SYS_ADMIN",)), MOUNTS).stdout == "1\n"
         assert ran(NOTHING, MOUNTS).code != 0
 
+    def test_of_mounts_brings_the_new_calls_for_them_too(self) -> None:
+        """mount(8) of util-linux 2.39 uses them; fsopen(2) has the number 430 everywhere."""
+        opens = "python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall(430, b\"tmpfs\", 0))'"
+        assert int(ran(Grants(("SYS_ADMIN",)), opens).stdout) > 2
+        assert int(ran(NOTHING, opens).stdout) == -1
+
     def test_comes_alone(self) -> None:
         usual, more = (
             int(ran(grants, "sed -n 's/CapEff:\t//p' /proc/self/status").stdout, 16)

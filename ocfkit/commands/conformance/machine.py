@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 def require_sense(arguments: argparse.Namespace) -> None:
     """Raise WrongCallError for options that do not go together, and for what is not there."""
     _require_sandbox(arguments)
+    for name in arguments.capabilities:
+        if arguments.capabilities.count(name) > 1:
+            raise WrongCallError(f"--grant {name} is given twice")
     for path, _ in arguments.devices:
         _require_free(path)
     _require_places([inside for _, inside in arguments.devices])

@@ -46,6 +46,7 @@ IMAGE = ("--sandbox", "docker", "--image", "debian:12")
         ),
         (["--device", ""], "argument --device: '' names no device"),
         (["--device", ":/dev/x"], "argument --device: ':/dev/x' names no device"),
+        (["--grant", "SYS_TIME", "--grant", "cap_sys_time"], "--grant SYS_TIME is given twice"),
         (["--device", "/dev/gone:1"], "--device /dev/gone:1: No such file or directory"),
         (
             ["--device", "/etc/passwd:/dev/x"],
