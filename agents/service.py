@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from ocfkit import ConfigurationError, action, monitor, param
+from ocfkit import ConfigurationError, InstallationError, action, monitor, param
+from ocfkit.exitcodes import RUNNING
 from ocfkit.service import Service as Base
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocfkit.exitcodes import State
 
 _RETRIES = param.integer("How often a check that fails is made again.", default=0, minimum=0)
 _PAUSE = param.duration("Time between two tries.", default="1s")
@@ -30,6 +35,11 @@ class Service(Base):
     script = param.string(
         "Init script that runs it: a path, or a name below /etc/init.d.",
         name="init_script",
+        default=None,
+    )
+    binary = param.executable(
+        "Program that the script runs, for scripts that say 0 to everything where it is missing; "
+        "unset: the DAEMON that the script names.",
         default=None,
     )
     systemd_unit = param.string(
@@ -141,6 +151,34 @@ class Service(Base):
     @action(timeout="60s")
     def stop(self) -> None:
         super().stop()
+
+    # --- what is there ----------------------------------------------------------------------------
+
+    @action
+    def monitor(self) -> State:
+        """See the base; but of a missing program a script is not believed, unless a process runs.
+
+        `[ -x "$DAEMON" ] || exit 0` is how many of Debian's begin: where the program is missing,
+        their status says "running".
+        """
+        state = super().monitor()
+        if state == RUNNING:
+            absent = self._missing_program()
+            if absent is not None and not self.remains() and self.main_process() is None:
+                raise absent
+        return state
+
+    def _missing_program(self) -> InstallationError | None:
+        from ocfkit.initscript import programs_in
+        from ocfkit.programs import find
+
+        script = self._script()
+        if script is None:
+            return None
+        named = [self.binary] if self.binary else programs_in(script)
+        if not named or any(map(find, named)):
+            return None
+        return InstallationError(f"there is no program {named[0]} on this node; {script} runs it")
 
     # --- what has to be right ---------------------------------------------------------------------
 

@@ -35,12 +35,37 @@ _RUNS = 0
 _STOPPED = (1, 2, 3)
 """Dead with a pid file, dead with a lock file, not running."""
 
+_PROGRAM = "DAEMON="
+"""How a script of Debian's names its program (init-d-script(5))."""
+
+_LONGEST = 1 << 20
+"""Bytes of a script that are read; Debian's longest has 30 thousand."""
+
+_WORKED_OUT = frozenset(" \t\\$`\"'();&|*?[")
+"""What a shell does not take as it stands."""
+
 _PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 def path_of(script: str) -> str:
     """Where it is: `nginx` is /etc/init.d/nginx."""
     return script if os.sep in script else f"{FOLDER}/{script}"
+
+
+def programs_in(path: str) -> list[str]:
+    """The programs that a script of Debian's names: several where it chooses among them.
+
+    Empty where that cannot be told, as each has to be an absolute path in plain words.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read(_LONGEST).splitlines()
+    except OSError:
+        return []
+    told = [line.strip() for line in lines if _PROGRAM in line.partition("#")[0]]
+    named = [line.removeprefix(_PROGRAM).partition("#")[0].strip().strip("\"'") for line in told]
+    plain = all(each.startswith("/") and not set(each) & _WORKED_OUT for each in named)
+    return named if plain else []
 
 
 class Status:

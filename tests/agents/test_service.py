@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -49,6 +50,68 @@ def test_runs_an_init_script(ocf: Node, tmp_path: Path) -> None:
     assert service.monitor().code == 0
     assert service.stop().code == 0
     assert not record_of(service).exists()
+
+
+class TestAScriptWhoseProgramIsMissing:
+    """It says 0 to everything, as many of Debian's do."""
+
+    @pytest.fixture
+    def script(self, tmp_path: Path) -> Path:
+        script = tmp_path / "script"
+        script.write_text(
+            f"#!/bin/sh\nDAEMON={tmp_path}/webd\n[ -x $DAEMON ] || exit 0\ncase $1 in\n"
+            f"start) $DAEMON 600 & echo $! >>{tmp_path}/pid;;\nstop) kill `cat {tmp_path}/pid`;;\n"
+            f"status) kill -0 `cat {tmp_path}/pid` || exit 3;;\nesac\n"
+        )
+        script.chmod(0o755)
+        return script
+
+    @pytest.mark.parametrize("told", [{}, {"binary": "webd-of-nobody"}], ids=["", "told"])
+    def test_is_not_believed(self, ocf: Node, script: Path, told: dict[str, object]) -> None:
+        service = ocf(Service, told, init_script=str(script))
+        assert service.probe().code == 7
+        started = service.start()
+        assert started.code == 5
+        assert "there is no program" in started.reason
+        assert service.stop().code == 0
+
+    def test_is_believed_while_a_process_runs(
+        self, ocf: Node, script: Path, tmp_path: Path
+    ) -> None:
+        native(tmp_path, "webd")
+        service = ocf(Service, init_script=str(script))
+        assert service.probe().code == 7
+        assert service.start().code == 0
+        (tmp_path / "webd").rename(tmp_path / "away")
+        assert service.monitor().code == 0
+        (tmp_path / "away").rename(tmp_path / "webd")
+        assert service.stop().code == 0
+
+    def test_is_believed_while_several_processes_run(
+        self, ocf: Node, script: Path, tmp_path: Path
+    ) -> None:
+        native(tmp_path, "webd")
+        script.write_text(
+            script.read_text().replace("start) ", f"start) $DAEMON 599 & echo $! >{tmp_path}/pid; ")
+        )
+        service = ocf(Service, init_script=str(script))
+        assert service.start().code == 0
+        (tmp_path / "webd").rename(tmp_path / "away")
+        assert service.monitor().code == 0
+        (tmp_path / "away").rename(tmp_path / "webd")
+        assert service.stop().code == 0
+
+    def test_is_believed_of_a_process_at_its_place(
+        self, ocf: Node, script: Path, tmp_path: Path
+    ) -> None:
+        """One that was started at boot, and whose program was taken away since."""
+        pid_file = tmp_path / "pid"
+        with subprocess.Popen([native(tmp_path), "600"]) as one:
+            pid_file.write_text(f"{one.pid}\n")
+            service = ocf(Service, init_script=str(script), pid_file=str(pid_file))
+            code = service.probe().code
+            one.kill()
+        assert code == 0
 
 
 @pytest.mark.parametrize(

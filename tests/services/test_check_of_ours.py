@@ -89,9 +89,6 @@ OURS = (
         root="pacemaker",
         parameters={"init_script": "memcached", "tcp_port": "11211"},
         known={
-            # Debian's script says 0 to everything where its program is missing, and the agent
-            # believes it: a probe finds a service that is not installed
-            "missing-program-is-told": "fail",
             # a script runs one service, whatever a resource is called
             "second-instance-is-another": "not-provoked",
             "stop-spares-the-other-instance": "not-provoked",
