@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.workers import PlainSideBySide
+from tests.workers import Place, Stages
 
 HERE = Path(__file__).parent
 
@@ -33,9 +34,18 @@ TIER_OF = {
 """The marker of each folder (or file) right below tests/: nobody can forget to set it."""
 
 TURNS = ("plain", "browser", "namespace", "services", "containers", "cluster")
-"""Plain tests come first: the workers that share them do nothing afterwards. Engines and nodes run
-on between their tests, and others look for what is left: they come last.
-"""
+"""In this order they begin. Engines and nodes run on between their tests: they come last."""
+
+ALONE = (
+    "browser",
+    "conformance/test_hostile.py",
+    "namespace/test_leftovers.py",
+    "services/test_corpus.py",
+)
+"""What is timed, or compares images of the whole machine, has the machine for itself."""
+
+LANES = {"namespace": 0, "services": 0, "containers": 1, "cluster": 1}
+"""Two that run side by side: most of the time both wait. The engine's tests are in one of them."""
 
 COMPUTING = {"test_lint.py", "test_model.py", "test_model_itself.py", "test_simulation.py"}
 """What keeps a processor busy comes first of all, and hardly anything that waits runs beside it."""
@@ -43,8 +53,12 @@ COMPUTING = {"test_lint.py", "test_model.py", "test_model_itself.py", "test_simu
 NEEDS_ROOT = {"cluster", "containers", "namespace", "services"}
 CI = os.environ.get("CI") == "true"
 
-times: dict[str, tuple[float, float]] = {}
-"""Tier → when the first of its tests began and the last one ended."""
+times: defaultdict[str, float] = defaultdict(float)
+"""Tier → seconds that its tests have taken, setup and teardown among them."""
+
+began = time.monotonic()
+told: list[Callable[[str], None]] = []
+"""How a line is written among the dots."""
 
 
 def tier_of(path: Path) -> str:
@@ -80,12 +94,21 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> PlainSideBySide:
-    workers = len(config.option.tx)
-    return PlainSideBySide(workers, lambda test: tier_of(place_of(test)) == "plain")
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Stages:
+    return Stages(len(config.option.tx), lambda test: stage_of(path_of(test)))
 
 
-def place_of(nodeid: str) -> Path:
+def stage_of(path: Path) -> Place:
+    """Plain tests on all workers, then what has to be alone, then the others in two lanes."""
+    tier = tier_of(path)
+    if tier == "plain":
+        return Place(0, None)
+    if str(path.relative_to(HERE)).startswith(ALONE):
+        return Place(1, 0)
+    return Place(2, LANES[tier])
+
+
+def path_of(nodeid: str) -> Path:
     return HERE.parent / nodeid.partition("::")[0]
 
 
@@ -114,12 +137,25 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """In CI a test that has passed is counted and not shown: what is told is of the others."""
+    return ("passed", "", "") if CI and report.passed and report.when == "call" else None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.getplugin("terminalreporter")
+    if CI and terminal is not None:
+        told.append(terminal.write_line)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    tier = tier_of(place_of(report.nodeid))
-    began, _ = times.get(tier, (report.start, report.stop))
-    times[tier] = (began, report.stop)
+    tier = tier_of(path_of(report.nodeid))
+    if tier not in times:
+        for tell in told:
+            tell(f"{time.monotonic() - began:4.0f} s: {tier}")
+    times[tier] += report.duration
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    told = ", ".join(f"{tier} {ended - began:.0f} s" for tier, (began, ended) in times.items())
-    terminalreporter.write_line(f"time by tier: {told or 'nothing ran'}")
+    by_tier = ", ".join(f"{tier} {seconds:.0f} s" for tier, seconds in times.items())
+    terminalreporter.write_line(f"time by tier, side by side: {by_tier or 'nothing ran'}")

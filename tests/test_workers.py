@@ -1,14 +1,30 @@
-"""Plain tests on all workers; the others on one, while no other worker has anything to do."""
+"""Stage after stage; what has a lane in order, and what has none on all workers."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.workers import PlainSideBySide
+from tests.workers import Place, Stages
 
-TESTS = [*(f"plain {number}" for number in range(12)), *(f"alone {number}" for number in range(5))]
+TESTS = [
+    *(f"0 any {number}" for number in range(12)),
+    *(f"1 0 {number}" for number in range(4)),
+    *(f"2 0 {number}" for number in range(5)),
+    *(f"2 1 {number}" for number in range(9)),
+    *(f"3 1 {number}" for number in range(2)),
+]
+"""Stage, lane and number."""
+
+
+def place_of(test: str) -> Place:
+    stage, lane, _ = test.split()
+    return Place(int(stage), None if lane == "any" else int(lane))
 
 
 class Worker:
@@ -30,9 +46,9 @@ class Worker:
         return len(self.queue) > (0 if self.shutting_down else 1)
 
 
-def scheduled(count: int, tests: Sequence[str] = TESTS) -> tuple[PlainSideBySide, list[Worker]]:
+def scheduled(count: int, tests: Sequence[str] = TESTS) -> tuple[Stages, list[Worker]]:
     workers = [Worker() for _ in range(count)]
-    scheduler = PlainSideBySide(count, lambda test: test.startswith("plain"))
+    scheduler = Stages(count, place_of)
     for worker in workers:
         scheduler.add_node(worker)
     for worker in workers:
@@ -42,53 +58,79 @@ def scheduled(count: int, tests: Sequence[str] = TESTS) -> tuple[PlainSideBySide
     return scheduler, workers
 
 
-def run(scheduler: PlainSideBySide, workers: Sequence[Worker]) -> list[tuple[str, Worker, int]]:
-    """Every test with its worker, and how many others had something to do meanwhile.
+@dataclass(frozen=True)
+class Ran:
+    test: str
+    worker: Worker
+    beside: frozenset[str]
+    """What had begun on other workers, and had not ended, when it began or ended."""
 
-    The first worker is the fastest by far: the others go on when it has to wait.
-    """
-    ran: list[tuple[str, Worker, int]] = []
+
+def run(
+    scheduler: Stages, workers: Sequence[Worker], tests: Sequence[str] = TESTS, seed: int = 0
+) -> list[Ran]:
+    """Every test in the order of their ends; whose test ends next is left to chance."""
+    chance = random.Random(seed)  # noqa: S311 - it chooses a worker
+    ran: list[Ran] = []
+    running: dict[int, tuple[int, set[str]]] = {}
+
+    def begin() -> None:
+        for number, worker in enumerate(workers):
+            if number not in running and worker.can_run:
+                running[number] = (worker.queue.pop(0), set())
+        for number, (_, beside) in running.items():
+            beside.update(tests[test] for other, (test, _) in running.items() if other != number)
+
     while scheduler.nodes:
-        if scheduler.tests_finished:
-            for worker in workers:
-                worker.shutdown()
-        here = [each for each in workers if each in scheduler.nodes]
-        ended = [each for each in here if each.shutting_down and not each.queue]
-        ready = [each for each in workers if each.can_run]
-        if ended:
-            assert scheduler.remove_node(ended[0]) is None
+        begin()
+        for number, worker in enumerate(workers):
+            idle = number not in running and not worker.queue
+            if worker.shutting_down and idle and worker in scheduler.nodes:
+                assert scheduler.remove_node(worker) is None
+        if running:
+            number = chance.choice(sorted(running))
+            test, beside = running.pop(number)
+            ran.append(Ran(tests[test], workers[number], frozenset(beside)))
+            scheduler.mark_test_complete(workers[number], test)
         else:
-            index = ready[0].queue.pop(0)
-            others = sum(bool(each.queue) for each in workers if each is not ready[0])
-            ran.append((TESTS[index], ready[0], others))
-            scheduler.mark_test_complete(ready[0], index)
+            assert not scheduler.nodes, "nobody has anything to do, and somebody waits"
+    assert scheduler.tests_finished
     return ran
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 40])
-def test_every_test_runs_once(count: int) -> None:
-    scheduler, workers = scheduled(count)
-    assert sorted(test for test, _, _ in run(scheduler, workers)) == sorted(TESTS)
-    assert not scheduler.has_pending
+def stage(test: str) -> int:
+    return place_of(test).stage
 
 
-def test_plain_tests_are_shared() -> None:
+@given(st.integers(1, 5), st.lists(st.sampled_from(TESTS), unique=True), st.integers())
+def test_every_test_runs_once_beside_none_of_another_stage(
+    count: int, tests: list[str], seed: int
+) -> None:
+    ran = run(*scheduled(count, tests), tests, seed)
+    assert sorted(each.test for each in ran) == sorted(tests)
+    for each in ran:
+        assert {stage(other) for other in each.beside} <= {stage(each.test)}
+
+
+@given(st.integers(1, 5), st.integers())
+def test_a_lane_runs_in_its_order_on_one_worker(count: int, seed: int) -> None:
+    ran = run(*scheduled(count), seed=seed)
+    for lane in (0, 1):
+        mine = [each for each in ran if place_of(each.test).lane == lane]
+        assert [each.test for each in mine] == [
+            test for test in TESTS if test.split()[1] == str(lane)
+        ]
+        assert len({each.worker for each in mine}) == 1
+
+
+def test_what_has_no_lane_is_shared() -> None:
     ran = run(*scheduled(4))
-    assert len({worker for test, worker, _ in ran if test.startswith("plain")}) == 4
+    assert len({each.worker for each in ran if stage(each.test) == 0}) == 4
 
 
-@pytest.mark.parametrize("count", [2, 4, 40])
-def test_the_others_run_in_their_order_on_one_worker_that_is_alone(count: int) -> None:
-    ran = [each for each in run(*scheduled(count)) if each[0].startswith("alone")]
-    assert [test for test, _, _ in ran] == TESTS[12:]
-    assert len({worker for _, worker, _ in ran}) == 1
-    assert {others for _, _, others in ran} == {0}
-
-
-@pytest.mark.parametrize("tests", [[], TESTS[:1], TESTS[12:13], TESTS[12:]])
-def test_few_tests_or_none_come_to_an_end(tests: list[str]) -> None:
-    scheduler, workers = scheduled(3, tests)
-    assert len(run(scheduler, workers)) == len(tests)
+def test_two_lanes_run_side_by_side() -> None:
+    ran = run(*scheduled(2))
+    assert any(each.beside for each in ran if stage(each.test) == 2)
 
 
 def test_the_test_that_a_worker_died_of_is_told() -> None:
@@ -98,7 +140,7 @@ def test_the_test_that_a_worker_died_of_is_told() -> None:
 
 def test_workers_that_have_collected_different_tests_are_an_error() -> None:
     one, other = Worker(), Worker()
-    scheduler = PlainSideBySide(2, bool)
+    scheduler = Stages(2, place_of)
     for worker, tests in ((one, TESTS), (other, TESTS[::-1])):
         scheduler.add_node(worker)
         scheduler.add_node_collection(worker, tests)
