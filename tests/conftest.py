@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from itertools import count
 from pathlib import Path
 
@@ -57,8 +57,8 @@ times: defaultdict[str, float] = defaultdict(float)
 """Tier → seconds that its tests have taken, setup and teardown among them."""
 
 began = time.monotonic()
-told: list[Callable[[str], None]] = []
-"""How a line is written among the dots."""
+terminals: list[pytest.TerminalReporter] = []
+"""Where the beginning of each tier is told, in CI."""
 
 
 def tier_of(path: Path) -> str:
@@ -144,15 +144,16 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     terminal = session.config.pluginmanager.getplugin("terminalreporter")
-    if CI and terminal is not None:
-        told.append(terminal.write_line)
+    if CI and isinstance(terminal, pytest.TerminalReporter):
+        terminals.append(terminal)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     tier = tier_of(path_of(report.nodeid))
     if tier not in times:
-        for tell in told:
-            tell(f"{time.monotonic() - began:4.0f} s: {tier}")
+        for terminal in terminals:
+            terminal.write_line(f"{time.monotonic() - began:4.0f} s: {tier}")
+            terminal.flush()
     times[tier] += report.duration
 
 
