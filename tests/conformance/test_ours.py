@@ -23,8 +23,8 @@ OURS = (
     Ours(
         "service",
         "ocfkit.agents.service:Service",
-        {"command": "/usr/local/bin/pinger serve 7007 /var/lib/one.pid", "tcp_port": "7007"},
-        {"command": "/usr/local/bin/pinger serve 7008 /var/lib/two.pid", "tcp_port": "7008"},
+        {"command": "/usr/local/bin/pinger serve 7007 /var/lib/one.pid", "port": "7007"},
+        {"command": "/usr/local/bin/pinger serve 7008 /var/lib/two.pid", "port": "7008"},
         prepare="install HOME/pinger.py /usr/local/bin/pinger",
     ),
 )
