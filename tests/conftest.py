@@ -44,8 +44,10 @@ ALONE = (
 )
 """What is timed, or compares images of the whole machine, has the machine for itself."""
 
-LANES = {"namespace": 0, "services": 0, "containers": 1, "cluster": 1}
-"""Two that run side by side: most of the time both wait. The engine's tests are in one of them."""
+LANES = {"namespace": 0, "services": 0, "conformance": 1, "containers": 1, "cluster": 1}
+"""Folder → which of two that run side by side: most of the time both wait. They take the same time,
+and all that the engine's tests touch is in one of them.
+"""
 
 COMPUTING = {"test_lint.py", "test_model.py", "test_model_itself.py", "test_simulation.py"}
 """What keeps a processor busy comes first of all, and hardly anything that waits runs beside it."""
@@ -105,7 +107,7 @@ def stage_of(path: Path) -> Place:
         return Place(0, None)
     if str(path.relative_to(HERE)).startswith(ALONE):
         return Place(1, 0)
-    return Place(2, LANES[tier])
+    return Place(2, LANES[path.relative_to(HERE).parts[0]])
 
 
 def path_of(nodeid: str) -> Path:
