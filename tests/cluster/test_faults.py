@@ -121,11 +121,6 @@ def test_the_fault_is_real_for_another_agent_passes_it(
     assert not cell.detected(), cell
 
 
-def test_the_page_shows_the_agents_as_they_are_now() -> None:
-    new = faults.code_digest()
-    assert faults.published_digest() == new, "sudo ./dev bench faults --write"
-
-
 def test_a_web_server_moves_when_its_page_is_wrong_and_crm_mon_says_why(bench: Bench) -> None:
     here, other = bench.nodes
     bench.configure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench import agents, check, containers, lsbcheck, sfex
+from tests.bench import agents, check, containers, faults, lsbcheck, sfex
 from tests.services.corpus_table import code_digest
 
 
@@ -30,3 +30,8 @@ def test_the_page_on_the_lock_measured_this_code() -> None:
 def test_the_page_on_checks_measured_this_code() -> None:
     new = check.code_digest()
     assert check.published_digest() == new, "on a quiet machine: sudo ./dev bench check --write"
+
+
+def test_the_scoreboard_measured_this_code() -> None:
+    new = faults.code_digest()
+    assert faults.published_digest() == new, "on a quiet machine: sudo ./dev bench faults --write"
