@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from docker import APIClient
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 
 from lsbcheck.sandbox.container import leftovers
 from lsbcheck.sandbox.container.leftovers import LABEL
@@ -63,7 +63,21 @@ def left(engine: own_engine.OwnEngine) -> list[str]:
     with engine.client() as client:
         containers = client.containers(all=True, filters={"label": LABEL})
         labelled = client.images(filters={"label": LABEL})
-        return [each["Id"] for each in (*containers, *labelled)]
+        there = [each for each in containers if _exists(client, each["Id"])]
+        return [each["Id"] for each in (*there, *labelled)]
+
+
+def _exists(client: images.Client, container: str) -> bool:
+    """Whether the engine knows what it lists.
+
+    One that is killed while it removes a container finishes that when it is started again, says "no
+    such container" of it from then on, and lists it as dead until the next start (docker 20.10).
+    """
+    try:
+        client.inspect_container(container)
+    except NotFound:
+        return False
+    return True
 
 
 def check_undisturbed(engine: own_engine.OwnEngine, image: str) -> Said:

@@ -73,14 +73,19 @@ def pack(*, carried: bool) -> Archive:
 
 
 def tar(files: Mapping[str, tuple[bytes, int]]) -> Archive:
-    """Files (path → content, mode), owned by root, as an archive with folders for all of them."""
+    """Files (path → content, mode), owned by root, as an archive with folders for all of them.
+
+    It ends with its end: podman's reader goes away there, and what comes after it, as the zeros up
+    to a whole record do, may meet a broken pipe (buildah issue 6573).
+    """
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
         for path, (content, mode) in files.items():
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size, member.mode = len(content), mode
             archive.addfile(member, io.BytesIO(content))
-    return made.getvalue()
+        end = made.tell() + 2 * tarfile.BLOCKSIZE
+    return made.getvalue()[:end]
 
 
 def _compiled(name: str, path: str) -> tuple[str, tuple[bytes, int]]:
