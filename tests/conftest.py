@@ -41,8 +41,11 @@ ALONE = (
     "conformance/test_hostile.py",
     "namespace/test_leftovers.py",
     "services/test_corpus.py",
+    "services/test_fresh_machine.py",
 )
-"""What is timed, or compares images of the whole machine, has the machine for itself."""
+"""What is timed, as the plain tests of a fresh machine are, or compares images of the whole one,
+has the machine for itself.
+"""
 
 LANES = {"namespace": 0, "services": 0, "conformance": 1, "containers": 1, "cluster": 1}
 """Folder → which of two that run side by side: most of the time both wait. They take the same time,
