@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ocfkit import ConfigurationError, InstallationError, action, monitor, param
-from ocfkit.exitcodes import RUNNING
+from ocfkit import ActionError, ConfigurationError, InstallationError, action, monitor, param
 from ocfkit.service import Service as Base
 
 TYPE_CHECKING = False
@@ -161,12 +160,20 @@ class Service(Base):
         `[ -x "$DAEMON" ] || exit 0` is how many of Debian's begin: where the program is missing,
         their status says "running".
         """
-        state = super().monitor()
-        if state == RUNNING:
+        try:
+            state = super().monitor()
+        except ActionError:  # such as that nothing is at the place where it should be
+            self._require_program_or_process()
+            raise
+        self._require_program_or_process()
+        return state
+
+    def _require_program_or_process(self) -> None:
+        """Raise InstallationError where a script says "running" and has neither."""
+        if self._last is not None and self._last.runs:
             absent = self._missing_program()
             if absent is not None and not self.remains() and self.main_process() is None:
                 raise absent
-        return state
 
     def _missing_program(self) -> InstallationError | None:
         from ocfkit.initscript import programs_in

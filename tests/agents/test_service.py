@@ -66,7 +66,11 @@ class TestAScriptWhoseProgramIsMissing:
         script.chmod(0o755)
         return script
 
-    @pytest.mark.parametrize("told", [{}, {"binary": "webd-of-nobody"}], ids=["", "told"])
+    @pytest.mark.parametrize(
+        "told",
+        [{}, {"binary": "webd-of-nobody"}, {"pid_file": "/nowhere/pid"}, {"port": 1}],
+        ids=["", "told", "with a pid file", "with a port"],
+    )
     def test_is_not_believed(self, ocf: Node, script: Path, told: dict[str, object]) -> None:
         service = ocf(Service, told, init_script=str(script))
         assert service.probe().code == 7
