@@ -91,7 +91,10 @@ def _mounts() -> Iterator[tuple[str, str]]:
 
 
 def _processes() -> Iterator[tuple[str, str]]:
-    """All but ourselves and the kernel's threads, which come and go as they like."""
+    """All but ourselves, the kernel's threads, and the dead that only PID 1 still has to reap.
+
+    Those come and go as they like: PID 1 takes its time, and a dead process does nothing more.
+    """
     for name in os.listdir("/proc"):
         if name.isdecimal() and int(name) != os.getpid():
             with contextlib.suppress(OSError):
@@ -99,8 +102,8 @@ def _processes() -> Iterator[tuple[str, str]]:
                 fields = line.rpartition(")")[2].split()
                 command = _text(f"/proc/{name}/cmdline").replace("\0", " ").strip()
                 kernel = "2" in (name, fields[1]) and not command
-                reaped_outside = fields[0] == "Z" and fields[1] == "0"
-                if not kernel and not reaped_outside:
+                orphan = fields[0] == "Z" and fields[1] in ("0", "1")
+                if not kernel and not orphan:
                     yield f"{name} started at {fields[19]}", command or line[:40]
 
 
