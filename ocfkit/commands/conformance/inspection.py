@@ -75,7 +75,7 @@ def _seen(agent: AgentFile, rules: Sequence[Rule], arguments: argparse.Namespace
         progress.show(f"{agent.name}: {what}")
 
     try:
-        with machine.made(arguments) as backend:
+        with machine.claimed(arguments), machine.made(arguments) as backend:
             if arguments.image:
                 machine.require_agent(backend, agent, arguments.image)
             traveller = Traveller(

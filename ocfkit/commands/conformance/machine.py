@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,36 @@ def jobs(arguments: argparse.Namespace) -> int | None:
     """Sandboxes at a time: one, where they share a device."""
     only: int | None = 1 if arguments.devices else arguments.jobs
     return only
+
+
+@contextmanager
+def claimed(arguments: argparse.Namespace) -> Generator[None]:
+    """Keep other checks from the devices while the block lasts; raises WrongCallError.
+
+    By the names of sockets that have no files (unix(7), abstract): whoever is killed leaves none
+    behind. A lock on the device itself would be in the way of an agent that takes one. Seen by the
+    checks of one network namespace.
+    """
+    import socket
+
+    with ExitStack() as held:
+        for number, path in {_number(path): path for path, _ in arguments.devices}.items():
+            name = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            try:
+                name.bind(f"\0ocfkit check --device {number}")
+            except OSError as refusal:
+                if refusal.errno != errno.EADDRINUSE:
+                    raise
+                raise WrongCallError(
+                    f"--device {path} is in use by another check: two would write to it"
+                ) from None
+        yield
+
+
+def _number(path: str) -> str:
+    seen = os.stat(path)
+    kind = "block" if stat.S_ISBLK(seen.st_mode) else "char"
+    return f"{kind} {os.major(seen.st_rdev)}:{os.minor(seen.st_rdev)}"
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,44 @@ def test_an_agent_of_ocfkit_is_none_of_an_image(word: str) -> None:
 def test_a_file_for_an_image_is_one_of_this_host(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     assert refused(*IMAGE, gone) == f"{gone}: No such file or directory"
+
+
+@pytest.fixture
+def devices() -> Generator[tuple[str, str]]:
+    """Two of nobody else's: terminals."""
+    ends = [*os.openpty(), *os.openpty()]
+    yield os.ttyname(ends[1]), os.ttyname(ends[3])
+    for end in ends:
+        os.close(end)
+
+
+def granted(*paths: str) -> Namespace:
+    return Namespace(devices=[(path, f"/dev/x{place}") for place, path in enumerate(paths)])
+
+
+class TestADeviceOfAnotherCheck:
+    def test_is_refused_whatever_it_is_called(
+        self, tmp_path: Path, devices: tuple[str, str]
+    ) -> None:
+        also = tmp_path / "also"
+        also.symlink_to(devices[0])
+        with machine.claimed(granted(devices[0])):
+            assert refused(script(tmp_path), "--device", f"{also}:/dev/x") == (
+                f"--device {also} is in use by another check: two would write to it"
+            )
+
+    def test_is_free_when_that_has_ended(self, devices: tuple[str, str]) -> None:
+        for _ in range(2):
+            with machine.claimed(granted(*devices)):
+                pass
+
+    def test_keeps_nobody_from_another_device(self, devices: tuple[str, str]) -> None:
+        with machine.claimed(granted(devices[0])), machine.claimed(granted(devices[1])):
+            pass
+
+    def test_is_not_the_same_one_at_two_places(self, devices: tuple[str, str]) -> None:
+        with machine.claimed(granted(devices[0], devices[0])):
+            pass
 
 
 class Untidy:
