@@ -193,6 +193,10 @@ _IN_EVERY_MACHINE = frozenset(
 """Names below /dev."""
 
 
+_NAME_MAX = 255
+"""Bytes of a file's name (limits.h)."""
+
+
 def _capability(word: str) -> str:
     """The kernel's name of it, without `CAP_`."""
     from ocfkit.catalogue import nearest
@@ -219,6 +223,8 @@ def _device(word: str) -> tuple[str, str]:
         raise argparse.ArgumentTypeError(
             f"{word!r} needs a place below /dev: {path}:/dev/{os.path.basename(path)}"
         )
+    if any(len(os.fsencode(part)) > _NAME_MAX for part in inside.split("/")):
+        raise argparse.ArgumentTypeError(f"{word!r} has a name that is too long for a file")
     name = inside.split("/")[2]
     if name in _IN_EVERY_MACHINE:
         raise argparse.ArgumentTypeError(f"{word!r}: every machine has a /dev/{name} of its own")

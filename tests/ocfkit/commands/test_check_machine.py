@@ -12,6 +12,7 @@ import pytest
 from ocfkit.commands.conformance import machine
 from tests.ocfkit.commands.test_check import refused, script
 
+LONG = "y" * 256
 IMAGE = ("--sandbox", "docker", "--image", "debian:12")
 
 
@@ -44,6 +45,10 @@ IMAGE = ("--sandbox", "docker", "--image", "debian:12")
         (
             ["--device", "/dev/x:/dev/shm/x"],
             "argument --device: '/dev/x:/dev/shm/x': every machine has a /dev/shm of its own",
+        ),
+        (
+            ["--device", f"/dev/x:/dev/{LONG}"],
+            f"argument --device: '/dev/x:/dev/{LONG}' has a name that is too long for a file",
         ),
         (["--device", ""], "argument --device: '' names no device"),
         (["--device", ":/dev/x"], "argument --device: ':/dev/x' names no device"),
