@@ -410,8 +410,9 @@ MARIADB = {
     "all connections in use": State(
         190,
         "no connection is free: too many connections (error 1040): raise",
-        # one more is kept for root, who looks
-        before="for _ in $(seq 10); do mariadb -e 'select sleep(60)' >/dev/null & done; "
+        # One more is kept for root, who looks. What Debian begins behind a start connects as well.
+        before="wait_for '! pgrep -x debian-start'; "
+        "for _ in $(seq 10); do mariadb -e 'select sleep(60)' >/dev/null & done; "
         "wait_for 'test $(asleep) = 10'",
         after="pkill -x mariadb; service mariadb restart",
     ),
