@@ -21,6 +21,7 @@ from lsbcheck.sandbox.interface import SandboxUnavailable
 from tests.containers import images
 from tests.containers.command import LAB, lsbcheck
 from tests.containers.engines import Engine
+from tests.containers.far import Far, reached_by_ssh
 
 
 def refused(*words: str, environ: dict[str, str] | None = None, site: bool = True) -> str:
@@ -276,39 +277,54 @@ class TestRemoteEngine:
         assert "the engine has no image no-such-image" in err
 
 
+@pytest.fixture(scope="module")
+def far(docker: Engine, podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Far]:
+    with reached_by_ssh(
+        tmp_path_factory.mktemp("far"), _socket_of(docker), _socket_of(podman)
+    ) as made:
+        yield made
+
+
 class TestEngineBySsh:
-    """The command ssh is the test's own; by hand it was tried with a real sshd."""
+    """Through a real sshd, which lets one key in and forwards to the sockets of both engines."""
 
-    def test_is_spoken_to_through_a_forwarded_socket(self, docker: Engine, tmp_path: Path) -> None:
-        assert docker.kind == "docker"
-        forward = f'echo "$*" >{tmp_path}/words; ln -s "${{3#*:}}" "${{3%%:*}}"; exec sleep 600'
-        err = refused(environ=_with_ssh(tmp_path, forward, "ssh://root@far:2222"))
-        assert "the engine has no image no-such-image" in err
-        words = (tmp_path / "words").read_text().strip()
-        assert words.endswith("-p 2222 -l root -- far")
+    def test_does_all_that_a_local_one_does(
+        self, engine: Engine, small_image: str, far: Far
+    ) -> None:
+        variable = "CONTAINER_HOST" if engine.kind == "podman" else "DOCKER_HOST"
+        with images.with_files(engine.client, small_image, LAB) as image:
+            said = lsbcheck(
+                *(*engine.options, "--image", image, "--format", "json"),
+                *("--rule", "start-failure-reported", "--rule", "status-when-running", "lab"),
+                environ={variable: far.at(_socket_of(engine)), **far.environ},
+            )
+        assert said.verdicts == {
+            "lab": {"start-failure-reported": "fail", "status-when-running": "pass"}
+        }, said
+        assert engine.left(said.pid) == []
 
-    def test_that_lets_nobody_in_is_quoted(self, tmp_path: Path) -> None:
-        deny = "echo 'root@far: Permission denied (publickey).' >&2; exit 255"
-        err = refused(environ=_with_ssh(tmp_path, deny, "ssh://root@far"))
-        assert "ssh found no way to far: root@far: Permission denied (publickey)." in err
+    def test_that_lets_nobody_in_is_quoted(self, far: Far) -> None:
+        err = refused(environ={"DOCKER_HOST": far.at("docker.sock"), **far.stranger})
+        assert "ssh found no way to 127.0.0.1: root@127.0.0.1: Permission denied (publickey" in err
         assert "without a password" in err
 
-    def test_without_a_socket_there_is_told_so(self, tmp_path: Path) -> None:
-        hang_up = """exec python3 -c 'import socket, sys
-listening = socket.socket(socket.AF_UNIX)
-listening.bind(sys.argv[1])
-listening.listen()
-while True: listening.accept()[0].close()' "${3%%:*}" """
-        err = refused(environ=_with_ssh(tmp_path, hang_up, "ssh://root@far/run/no.sock"))
-        assert "no engine answers at ssh://root@far/run/no.sock" in err
+    def test_without_a_socket_there_is_told_so(self, far: Far) -> None:
+        where = far.at("no.sock")
+        err = refused(environ={"DOCKER_HOST": where, **far.environ})
+        assert f"no engine answers at {where}" in err
         assert "let speak to its socket" in err
 
+    def test_that_is_not_there_is_told_so(self, far: Far) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            nowhere = f"ssh://root@127.0.0.1:{deaf.getsockname()[1]}"
+        err = refused(environ={"DOCKER_HOST": nowhere, **far.environ})
+        assert "ssh found no way to 127.0.0.1: ssh: connect to host 127.0.0.1 port" in err
 
-def _with_ssh(folder: Path, script: str, url: str) -> dict[str, str]:
-    """An environment with that command as ssh, and an engine to be reached by it."""
-    (folder / "ssh").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "ssh").chmod(0o755)
-    return {"DOCKER_HOST": url, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+def _socket_of(engine: Engine) -> str:
+    """Where this one answers on this host."""
+    of_podman = engine.environ.get("CONTAINER_HOST", "")
+    return of_podman.removeprefix("unix://") if engine.kind == "podman" else "/var/run/docker.sock"
 
 
 @contextmanager
