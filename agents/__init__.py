@@ -5,7 +5,7 @@ Nothing is imported here: starting one agent must not load the others.
 
 SHIPPED = {
     "http": "ocfkit.agents.http:Http",
-    "pgsql": "ocfkit.agents.pgsql:Pgsql",
+    "pgsql": "ocfkit.agents.pgsql.agent:Pgsql",
     "service": "ocfkit.agents.service:Service",
     "sfex": "ocfkit.agents.sfex.agent:Sfex",
 }

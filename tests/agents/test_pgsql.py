@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from ocfkit.agents import pgsql
-from ocfkit.agents.pgsql import Pgsql
+from ocfkit.agents.pgsql import agent as pgsql
+from ocfkit.agents.pgsql import logs, processes
+from ocfkit.agents.pgsql.agent import Pgsql
 from ocfkit.deadline import Deadline
 from ocfkit.environment import Environment
 from ocfkit.errors import InstallationError, ParameterError
@@ -398,6 +399,20 @@ def test_a_probe_says_no_where_nothing_is_there(ocf: Node) -> None:
     assert server.stop().code == 0
 
 
+def test_a_probe_asks_for_the_folder_where_a_server_lives_alone(
+    ocf: Node, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_server(_pid: int) -> bool:
+        return False
+
+    unset = ocf(Pgsql)
+    with monkeypatch.context() as patched:
+        patched.setattr(processes, "is_server", is_server)
+        assert unset.probe().code == 7
+    with working_in(data):
+        assert unset.probe().code == 1
+
+
 # --- what a log says ------------------------------------------------------------------------------
 
 
@@ -426,7 +441,7 @@ TAKEN = """\
     ],
 )
 def test_the_reason_is_taken_from_what_the_server_has_said(log: str, reason: str) -> None:
-    assert pgsql.why_in(log) == reason
+    assert logs.why_in(log) == reason
 
 
 # --- what a monitor costs -------------------------------------------------------------------------
@@ -438,6 +453,8 @@ def test_a_shallow_monitor_loads_nothing_of_sql_and_shells(server: Instance, dat
         assert server.monitor().code == 0
         outcome = server.run_process("monitor")
     assert outcome.code == 0
+    others = {f"ocfkit.agents.pgsql.{name}" for name in ("logs", "memory", "users")}
+    assert not outcome.modules & others
     assert not {"re", "shlex", "pwd", "psycopg2", "ocfkit.search", "ocfkit.monitors.sql"} & (
         outcome.modules
     )

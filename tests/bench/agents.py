@@ -42,6 +42,7 @@ DECIDING = (
     "ocfkit/linux/*.py",
     "ocfkit/monitors/*.py",
     "agents/*.py",
+    "agents/pgsql/*.py",
     "examples/*.py",
     "tests/bench/agents.py",
 )

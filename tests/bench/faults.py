@@ -46,7 +46,7 @@ PAGE = TOP / "docs/reference/scoreboard.md"
 
 DECIDING = (
     "agents/http.py",
-    "agents/pgsql.py",
+    "agents/pgsql/*.py",
     "ocfkit/monitors/*.py",
     "ocfkit/checking.py",
     "ocfkit/daemon.py",

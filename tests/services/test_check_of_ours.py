@@ -72,7 +72,7 @@ OURS = (
     ),
     Ours(
         "pgsql",
-        "ocfkit.agents.pgsql:Pgsql",
+        "ocfkit.agents.pgsql.agent:Pgsql",
         root="servers",
         parameters={"pgdata": "/var/lib/postgresql/15/main"},
         known={

@@ -19,7 +19,7 @@ from tests.services.cluster_tools import (
 from tests.services.conftest import debian
 
 AGENT = "ocf:ocfkit:pgsql"
-CLASS = "ocfkit.agents.pgsql:Pgsql"
+CLASS = "ocfkit.agents.pgsql.agent:Pgsql"
 
 DATA = "/var/lib/postgresql/15/main"
 CONFIG = "/etc/postgresql/15/main/postgresql.conf"

@@ -1,9 +1,4 @@
-"""The agent pgsql: one PostgreSQL instance, asked a query.
-
-A process belongs to the instance when it works in its data directory, whoever has started it: each
-process of PostgreSQL goes there and stays, and two instances cannot share one. So neither a stale
-postmaster.pid nor a second instance on the node deceives it.
-"""
+"""The agent pgsql: one PostgreSQL instance, asked a query."""
 
 from __future__ import annotations
 
@@ -23,28 +18,24 @@ from ocfkit import (
     action,
     param,
 )
+from ocfkit.agents.pgsql import lockfile, processes
+from ocfkit.agents.pgsql.lockfile import Lock
 from ocfkit.errors import told
 from ocfkit.linux import process
-from ocfkit.linux.process import Identity
 from ocfkit.programs import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Container, Iterable, Sequence
-    from pwd import struct_passwd
-    from typing import ClassVar, Self, TypeVar
+    from collections.abc import Callable, Sequence
+    from typing import ClassVar, TypeVar
 
+    from ocfkit.linux.process import Identity
     from ocfkit.search import Found
 
     T = TypeVar("T")
 else:
     import _signal as signal
-
-_LOCK = "postmaster.pid"
-
-_PROGRAMS = ("postgres", "postmaster", "edb-postgres", ".postgres-wrapped")
-"""What a server is called, as the kernel has it; a start refuses any other."""
 
 _FOLDERS = ("/usr/lib/postgresql/{0}/bin", "/usr/pgsql-{0}/bin", "/usr/local/pgsql/bin", "/usr/bin")
 """Where the programs of a version are: Debian's place, the PostgreSQL project's, and others'."""
@@ -60,13 +51,7 @@ _LOOPBACK = ("127.0.0.1", "::1")
 _TO_KILL_ITS_OWN = 10.0
 """Seconds that an immediate shutdown gets: after five the postmaster itself kills what is left."""
 
-_CLOCKS = 5.0
-"""Seconds that the time in postmaster.pid and the kernel's may be apart, where a clock was set."""
-
 _FULL = "No space left on device"
-
-_ENDS = 65536
-"""Bytes of a log that are looked at."""
 
 
 class Pgsql(Daemon):
@@ -170,6 +155,8 @@ class Pgsql(Daemon):
 
     @action(timeout="120s")
     def start(self) -> None:
+        from ocfkit.agents.pgsql import logs
+
         self._clear_the_way()
         port = self._configured("port")
         for folder in self._socket_folders():
@@ -177,7 +164,7 @@ class Pgsql(Daemon):
             self._clear_lock_of_socket(folder, port)
         self._require_free_port(int(port), self._configured("listen_addresses"))
         self._make_log()
-        self._read_until = {path: _size(path) for path in self._logs()}
+        self._read_until = {path: logs.size(path) for path in self._logs()}
         super().start()
 
     @action(timeout="120s")
@@ -193,11 +180,13 @@ class Pgsql(Daemon):
         self._clear_away(gone, set())
 
     def escalate(self) -> None:
+        from ocfkit.agents.pgsql import memory
+
         self._stops = self._is_hard = True
         found = self._all()
         gone = found.main or self._recorded()[0]
         everything = [*([found.main] if found.main else ()), *found.others]
-        mapped = {path for each in everything for path in _mapped(each.pid)}
+        mapped = {path for each in everything for path in memory.mapped_by(each.pid)}
         super().escalate()
         self._clear_away(gone, mapped)
 
@@ -214,17 +203,18 @@ class Pgsql(Daemon):
         10, timeout="30s", interval="30s", retries=retries, pause=pause, tolerate=tolerate
     )
     def query_is_answered(self) -> None:
+        from ocfkit.agents.pgsql import users
         from ocfkit.monitors import sql
 
         lock = self._lock()
         if lock is None:
-            raise ActionError(f"there is no {self._folder}/{_LOCK}")
+            raise ActionError(f"there is no {self._lock_file}")
         if self._began is not None and lock.status == "starting":
             raise ActionError(f"PostgreSQL is starting up; it logged last: {self._last_line()}")
         host, port = self._place_to_ask(lock)
         sql.load("postgresql")  # with our own rights: who asks may not read where it lies
         try:
-            with _rights_of(self.pgdba if host.startswith("/") else None):
+            with users.rights_of(self.pgdba if host.startswith("/") else None):
                 sql.check(
                     self.monitor_sql,
                     deadline=self.deadline,
@@ -244,7 +234,7 @@ class Pgsql(Daemon):
             error.args = (f"{full}; {error}" if full else str(error),)
             raise
 
-    def _recovers(self, lock: _Lock) -> bool:
+    def _recovers(self, lock: Lock) -> bool:
         """Whether a server that admits nobody will do so by itself, and begin anew if restarted.
 
         A start waits for it; but a standby without hot_standby never comes further.
@@ -289,15 +279,18 @@ class Pgsql(Daemon):
 
     def _require_sight(self) -> None:
         """Raise PrivilegeError where we could start it, and then not see that it runs."""
+        from ocfkit.agents.pgsql import users
         from ocfkit.linux.namespaces import capabilities  # not in a monitor
 
-        if os.geteuid() != _uid_of(self.pgdba) and "SYS_PTRACE" not in capabilities():
+        if os.geteuid() != users.uid_of(self.pgdba) and "SYS_PTRACE" not in capabilities():
             raise PrivilegeError(
                 "CAP_SYS_PTRACE is missing: without it the processes of another user cannot be "
                 "told apart (a container has to be given it)"
             )
 
     def _require_owned_data_directory(self) -> None:
+        from ocfkit.agents.pgsql import users
+
         folder = self._folder
         try:
             os.stat(f"{folder}/PG_VERSION")
@@ -309,9 +302,9 @@ class Pgsql(Daemon):
         except OSError as error:  # such as NFS that does not let root in
             raise InstallationError(f"data directory: {told(error)}") from error
         seen = os.stat(folder)
-        if seen.st_uid != _uid_of(self.pgdba):
+        if seen.st_uid != users.uid_of(self.pgdba):
             raise ParameterError(
-                f"{folder} belongs to the user {_name_of(seen.st_uid)}, not to {self.pgdba}"
+                f"{folder} belongs to the user {users.name_of(seen.st_uid)}, not to {self.pgdba}"
             )
         if seen.st_mode & 0o027:
             raise ParameterError(
@@ -322,7 +315,7 @@ class Pgsql(Daemon):
     def _require_right_version(self) -> None:
         server = self._tool("postgres")
         executed = os.path.basename(os.path.realpath(find(server) or server))
-        if executed not in _PROGRAMS:
+        if executed not in processes.PROGRAMS:
             raise InstallationError(f"{server} is {executed}, whose processes would not be known")
         words = self.run([server, "-V"]).stdout.split()  # postgres (PostgreSQL) 15.1 …
         wanted, seen = self._version(), words[2] if len(words) > 2 else ""
@@ -342,6 +335,10 @@ class Pgsql(Daemon):
     @property
     def _folder(self) -> str:
         return os.path.normpath(self.pgdata)  # as PostgreSQL itself writes it down
+
+    @property
+    def _lock_file(self) -> str:
+        return f"{self._folder}/{lockfile.NAME}"
 
     def _version(self) -> str:
         """Of the data directory; "" where it does not say."""
@@ -398,6 +395,8 @@ class Pgsql(Daemon):
             if ended.signal is not None:
                 raise ActionError(f"{shlex.join(server)} was killed by signal {ended.signal}")
             if ended.code:
+                from ocfkit.agents.pgsql.logs import why_in
+
                 raise InstallationError(f"the configuration is not right: {why_in(ended.stderr)}")
             self._settings = {**self._settings, name: ended.stdout.strip()}
         return self._settings[name]
@@ -410,7 +409,7 @@ class Pgsql(Daemon):
         folders = (each.strip().strip('"') for each in configured)
         return [each for each in folders if each.startswith("/")]  # "@" is one without a file
 
-    def _place_to_ask(self, lock: _Lock) -> tuple[str, int]:
+    def _place_to_ask(self, lock: Lock) -> tuple[str, int]:
         """Host, or folder of the unix socket, and port, as the running server has written them."""
         listens = "127.0.0.1" if lock.address in _ANY else lock.address
         host = self.pghost or self.socketdir or lock.socket_folder or listens
@@ -418,8 +417,8 @@ class Pgsql(Daemon):
 
     # --- while it runs ----------------------------------------------------------------------------
 
-    def _lock(self) -> _Lock | None:
-        return _Lock.read(f"{self._folder}/{_LOCK}")
+    def _lock(self) -> Lock | None:
+        return Lock.read(self._lock_file)
 
     def _require_data_directory(self) -> None:
         """Raise ActionError where the main process works on files that nobody can find any more."""
@@ -428,9 +427,9 @@ class Pgsql(Daemon):
         if main is None or (lock is not None and lock.pid == main.pid):
             return
         if lock is not None:
-            seen = f"{self._folder}/{_LOCK} names process {lock.pid}"
+            seen = f"{self._lock_file} names process {lock.pid}"
         elif os.path.exists(f"{self._folder}/PG_VERSION"):
-            seen = f"there is no {self._folder}/{_LOCK}"
+            seen = f"there is no {self._lock_file}"
         else:
             seen = f"its data directory {self._folder} is not there any more"
         raise ActionError(f"process {main.pid} runs, and {seen}")
@@ -441,7 +440,7 @@ class Pgsql(Daemon):
         if gone is not None and lock is not None and lock.is_of(gone):
             raise ActionError(
                 f"process {gone.pid} has ended without a shutdown: it crashed or was killed, and "
-                f"{self._folder}/{_LOCK} is left"
+                f"{self._lock_file} is left"
             )
 
     _starts = False
@@ -456,7 +455,7 @@ class Pgsql(Daemon):
     def _search(self, known: Sequence[Identity] = ()) -> Found:
         """Find besides what works in the data directory."""
         here = self._processes()
-        main = self._postmaster(here)
+        main = processes.main_among(here, None if self._is_hard else processes.lock_of(here))
         if main is not None:
             from ocfkit.search import Found, beside
 
@@ -464,67 +463,8 @@ class Pgsql(Daemon):
             return Found(main, beside(main, self._mark()))
         return super()._search([*known, *here] if self._began is None else known)
 
-    def _postmaster(self, here: Sequence[Identity]) -> Identity | None:
-        """The one that the lock file names; without one, the only one that none of them started."""
-        lock = None if self._is_hard else _lock_of(here)
-        named = [each for each in here if lock is not None and each.pid == lock.pid]
-        pids = {each.pid for each in here}
-        tops = named or [each for each in here if _is_top(each.pid, pids)]
-        return tops[0] if len(tops) == 1 else None
-
     def _processes(self) -> list[Identity]:
-        """The processes of PostgreSQL that work in the data directory, in this container.
-
-        Raises ActionError when there is none, and one that cannot be told from one could be one: we
-        may not look at it, or the disk does not answer.
-        """
-        found: list[Identity] = []
-        unclear = ""
-        for pid in process.pids():
-            try:
-                if _is_server(pid) and _is_in_our_container(pid):
-                    if self._is_here(pid):
-                        found.append(process.identify(pid))
-                elif self._looks_like_it(pid):
-                    unclear = f"process {pid} could be of it, and we may not look at it"
-            except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-                continue
-            except OSError as error:
-                if _lives(pid):
-                    unclear = f"process {pid} could be of it: {told(error)}"
-        if unclear and not found:
-            raise ActionError(unclear)
-        return [each for each in found if each.stat() is not None]
-
-    def _looks_like_it(self, pid: int) -> bool:
-        """Whether it is called as one of its processes is, and we may not see what it executes.
-
-        A backend does not say whose it is, but its postmaster does. Where that is dead, it may be
-        ours.
-        """
-        seen = process.stat(pid)
-        if seen.comm not in _PROGRAMS or not _is_hidden(pid):
-            return False
-        for each in (pid, seen.ppid):
-            folder = _argument("-D", each) if process.stat(each).comm in _PROGRAMS else ""
-            if folder.startswith("/"):
-                return os.path.realpath(folder) == os.path.realpath(self._folder)
-        return True
-
-    def _is_here(self, pid: int) -> bool:
-        cwd = f"/proc/{pid}/cwd"
-        has_our_paths = os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
-        known = (self._folder, os.path.realpath(self._folder))
-        if os.readlink(cwd) in known and has_our_paths:
-            return True
-        try:
-            if os.path.samefile(cwd, self._folder):
-                return True
-        except FileNotFoundError:  # the data directory is not there
-            pass
-        # Moved or unmounted since: what its main process has written still stands there.
-        lock = _Lock.read(f"{cwd}/{_LOCK}")
-        return has_our_paths and lock is not None and lock.folder == self._folder
+        return processes.working_in(lambda: self._folder)
 
     # --- while it starts --------------------------------------------------------------------------
 
@@ -536,7 +476,7 @@ class Pgsql(Daemon):
         left. It does not with an empty one, nor with one that names a stranger of the same user.
         """
         for pid in process.pids():
-            if _is_at(pid, self._folder):
+            if processes.is_server_at(self._folder, pid):
                 raise ActionError(f"process {pid}, of another container, works in {self._folder}")
         lock = self._lock()
         if lock is None:
@@ -545,11 +485,11 @@ class Pgsql(Daemon):
         if segment is not None and segment.attached:
             raise ActionError(
                 f"{segment.attached} processes are attached to the shared memory segment "
-                f"{segment.number} that {self._folder}/{_LOCK} names: something of it still runs"
+                f"{segment.number} that {self._lock_file} names: something of it still runs"
             )
-        self._remove_if_stale(lock, f"{self._folder}/{_LOCK}")
+        self._remove_if_stale(lock, self._lock_file)
 
-    def _remove_if_stale(self, lock: _Lock, path: str) -> None:
+    def _remove_if_stale(self, lock: Lock, path: str) -> None:
         if lock.pid and not os.path.exists(f"/proc/{abs(lock.pid)}"):
             return
         whom = f"names process {lock.pid}, which is a stranger" if lock.pid else "is empty"
@@ -560,7 +500,7 @@ class Pgsql(Daemon):
         from ocfkit.linux import sockets
 
         path = f"{folder}/.s.PGSQL.{port}"
-        lock = _Lock.read(f"{path}.lock")
+        lock = Lock.read(f"{path}.lock")
         if lock is None:
             return
         empty = not lock.pid and not sockets.bound(path)
@@ -581,10 +521,12 @@ class Pgsql(Daemon):
 
     def _give(self, path: str, flags: int, mode: int) -> None:
         """Give what we have just made to the owner, and nothing that somebody put in its place."""
+        from ocfkit.agents.pgsql import users
+
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             if os.fstat(descriptor).st_uid == os.geteuid():
-                entry = _entry_of(self.pgdba)
+                entry = users.entry_of(self.pgdba)
                 os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
                 os.fchmod(descriptor, mode)
         finally:
@@ -646,16 +588,21 @@ class Pgsql(Daemon):
 
     def _added(self) -> str:
         """What the server has logged since the start."""
-        return "".join(_added(path, self._read_until.get(path, 0)) for path in self._logs())
+        from ocfkit.agents.pgsql import logs
+
+        return "".join(logs.added(path, self._read_until.get(path, 0)) for path in self._logs())
 
     def _last_line(self) -> str:
-        lines = [line for line in self._added().splitlines() if line.strip()]
-        return _without_prefix(lines[-1]) if lines else "nothing"
+        from ocfkit.agents.pgsql import logs
+
+        return logs.last_line(self._added()) or "nothing"
 
     def _last_words(self) -> str:
         """Why the server has ended."""
+        from ocfkit.agents.pgsql import logs
+
         text = self._added()
-        why = why_in(text) if text.strip() else f"nothing is said in {self._log()}"
+        why = logs.why_in(text) if text.strip() else f"nothing is said in {self._log()}"
         full = "" if _FULL in why else self._fullness()
         return f"{full}; {why}" if full else why
 
@@ -702,25 +649,27 @@ class Pgsql(Daemon):
             return
         self._free_memory(lock, mapped)
         folder = lock.socket_folder
-        paths = [f"{self._folder}/{_LOCK}"]
+        paths = [self._lock_file]
         if folder:
             socket = f"{folder}/.s.PGSQL.{lock.port}"
-            other = _Lock.read(f"{socket}.lock")
+            other = Lock.read(f"{socket}.lock")
             if other is not None and other.pid == gone.pid:
                 paths += [socket, f"{socket}.lock"]
         for path in paths:
             self._unlink(path)
 
-    def _free_memory(self, lock: _Lock, mapped: set[str]) -> None:
+    def _free_memory(self, lock: Lock, mapped: set[str]) -> None:
         """Give back shared memory that a killed instance holds.
 
         `mapped` are the files that its processes were seen to map. Where that was not seen, all
         files of this user are its own if no other instance of his lives; if one does, the next
         start has to find them itself, by the segment.
         """
-        uid = _uid_of(self.pgdba)
-        listed = {path for path in _dynamic_files() if _owned_by(path, uid)}  # before one can start
-        if not any(_is_server(pid) and _owner(pid) == uid for pid in process.pids()):
+        from ocfkit.agents.pgsql import memory, users
+
+        uid = users.uid_of(self.pgdba)
+        listed = memory.owned_by(uid)  # before one can start
+        if not any(processes.is_server_of(uid, pid) for pid in process.pids()):
             mapped = listed
         elif not mapped:
             self.log.info("its shared memory is left to the next start: another instance lives")
@@ -746,284 +695,8 @@ class Pgsql(Daemon):
             self.log.info(f"removed {what}, which was left by a killed process")
 
 
-class _Lock:
-    """What a postmaster has written into a lock file (PostgreSQL's miscinit.c and pidfile.h)."""
-
-    __slots__ = ("address", "folder", "memory", "pid", "port", "socket_folder", "started", "status")
-
-    def __init__(self, text: str) -> None:
-        """A line may be missing: it is written in steps, and a full disk holds no more."""
-        lines = [line.strip() for line in text.split("\n")] + [""] * 8
-        self.pid = _number(lines[0])
-        """0 where none is there; negative in single-user mode."""
-        self.folder = lines[1]
-        self.started = _number(lines[2])
-        self.port = _number(lines[3])
-        self.socket_folder = lines[4]
-        self.address = lines[5]
-        self.memory = tuple(_number(word) for word in lines[6].split())
-        """Key and number of the System V segment."""
-        self.status = lines[7]
-        """Of "starting", "standby", "ready" and "stopping"."""
-
-    @classmethod
-    def read(cls, path: str) -> Self | None:
-        """Raises OSError for a file that is there and cannot be read."""
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        try:
-            return cls(os.read(descriptor, 4096).decode("utf-8", "surrogateescape"))
-        finally:
-            os.close(descriptor)
-
-    def is_of(self, gone: Identity) -> bool:
-        """Whether this very process has written it, on this node."""
-        from ocfkit.monitors.process import began  # not for one that is well
-
-        if gone.pid != self.pid or gone.boot != process.boot():
-            return False
-        return abs(began(gone.start) - self.started) < _CLOCKS
-
-    def segment(self) -> _Segment | None:
-        """The segment that it names, if there is one."""
-        with open("/proc/sysvipc/shm", encoding="ascii") as file:
-            next(file)  # the headings
-            for line in file:
-                key, number, _, _, _, _, attached, owner, *_ = map(int, line.split())
-                if (key & 0xFFFFFFFF, number) == (self._key, self._number):
-                    return _Segment(number, attached, owner)
-        return None
-
-    @property
-    def _key(self) -> int:
-        return self.memory[0] & 0xFFFFFFFF if len(self.memory) == 2 else -1
-
-    @property
-    def _number(self) -> int:
-        return self.memory[1] if len(self.memory) == 2 else -1
-
-
-class _Segment:
-    """A System V segment of shared memory (proc(5), sysvipc/shm)."""
-
-    __slots__ = ("attached", "number", "owner")
-
-    def __init__(self, number: int, attached: int, owner: int) -> None:
-        self.number = number
-        self.attached = attached
-        self.owner = owner
-
-
-class _rights_of:  # noqa: N801 - reads as a word of the language
-    """Be another user for a moment: PostgreSQL's peer authentication asks who has connected.
-
-    Only the effective ids change, so we can come back, and nobody can signal us meanwhile who could
-    not before. None changes nothing, as where we are no root.
-    """
-
-    def __init__(self, user: str | None) -> None:
-        self._user = user if os.geteuid() == 0 else None
-        self._groups: list[int] = []
-
-    def __enter__(self) -> None:
-        if self._user is not None:
-            entry = _entry_of(self._user)
-            self._groups = os.getgroups()
-            try:
-                os.setgroups(os.getgrouplist(self._user, entry.pw_gid))
-                os.setegid(entry.pw_gid)
-                os.seteuid(entry.pw_uid)
-            except OSError:
-                self.__exit__()
-                raise
-
-    def __exit__(self, *_: object) -> None:
-        if self._user is not None:
-            os.seteuid(0)
-            os.setegid(os.getgid())
-            os.setgroups(self._groups)
-
-
-# --- processes ------------------------------------------------------------------------------------
-
-
-def _is_server(pid: int) -> bool:
-    """Whether it executes PostgreSQL, removed or replaced meanwhile or not."""
-    return os.path.basename(process.executable(pid)) in _PROGRAMS
-
-
-def _lock_of(processes: Iterable[Identity]) -> _Lock | None:
-    """The lock file in the directory that they work in, wherever that is now."""
-    for each in processes:
-        try:
-            lock = _Lock.read(f"/proc/{each.pid}/cwd/{_LOCK}")
-        except OSError:  # not for root's eyes (NFS), or the disk does not answer
-            continue
-        if lock is not None:
-            return lock
-    return None
-
-
-def _is_top(pid: int, others: Container[int]) -> bool:
-    """Whether none of the others has started it, and it does not call itself a worker."""
-    try:
-        title = process.command_line(pid)[:1]
-        return process.stat(pid).ppid not in others and not "".join(title).startswith("postgres: ")
-    except OSError:  # it has ended meanwhile
-        return False
-
-
-def _argument(option: str, pid: int) -> str:
-    """What follows that option on its command line."""
-    words = process.command_line(pid)
-    return words[words.index(option) + 1] if option in words[:-1] else ""
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return not process.stat(pid).ended
-    except OSError:
-        return False
-
-
-def _is_hidden(pid: int) -> bool:
-    """Whether its program may not be seen; one that is about to end has none any more (ENOENT)."""
-    try:
-        os.readlink(f"/proc/{pid}/exe")
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _is_in_our_container(pid: int) -> bool:
-    here = f"/proc/{pid}"
-    same_pids = os.readlink(f"{here}/ns/pid") == os.readlink("/proc/self/ns/pid")
-    return same_pids and os.path.samefile(f"{here}/root", "/")
-
-
-def _is_at(pid: int, folder: str) -> bool:
-    try:
-        return _is_server(pid) and os.path.samefile(f"/proc/{pid}/cwd", folder)
-    except OSError:
-        return False
-
-
-def _owner(pid: int) -> int:
-    try:
-        return process.owner(pid)
-    except OSError:
-        return -1
-
-
 def _shown(pid: int) -> str:
     return f"process {pid} ({process.executable(pid) or 'of a program that we may not see'})"
-
-
-# --- shared memory --------------------------------------------------------------------------------
-
-_DYNAMIC = "/dev/shm/PostgreSQL."  # noqa: S108 - PostgreSQL's name, see its dsm_impl.h
-
-
-def _dynamic_files() -> list[str]:
-    folder, prefix = os.path.split(_DYNAMIC)
-    try:
-        return [f"{folder}/{name}" for name in os.listdir(folder) if name.startswith(prefix)]
-    except OSError:
-        return []
-
-
-def _mapped(pid: int) -> set[str]:
-    """Files of dynamic shared memory that a process has mapped."""
-    try:
-        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
-            paths = {line.split(maxsplit=5)[-1].strip() for line in file}
-    except OSError:
-        return set()
-    return {path for path in paths if path.startswith(_DYNAMIC) and " " not in path}
-
-
-def _owned_by(path: str, uid: int) -> bool:
-    try:
-        return os.lstat(path).st_uid == uid
-    except OSError:
-        return False
-
-
-# --- files, users and words -----------------------------------------------------------------------
-
-
-def _entry_of(user: str) -> struct_passwd:
-    import pwd
-
-    try:
-        return pwd.getpwnam(user)
-    except KeyError:
-        raise InstallationError(f"there is no user {user} on this node") from None
-
-
-def _uid_of(user: str) -> int:
-    return _entry_of(user).pw_uid
-
-
-def _name_of(uid: int) -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _number(text: str) -> int:
-    digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else 0
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
-
-
-def _added(path: str, before: int) -> str:
-    """What has been added to a log; all of it where it has become shorter."""
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(before if before <= size else 0, size - _ENDS))
-            return file.read(_ENDS).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-_CAUSES = ("could not", "error in file", "invalid value", "unrecognized")
-"""What stands in a line before the last one, where that only says that something is wrong."""
-
-
-def why_in(log: str) -> str:
-    """The line of a log that says why, with what was said of an address or a file before."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    fatal = [place for place, line in enumerate(lines) if "FATAL:" in line or "PANIC:" in line]
-    if not fatal:
-        return lines[-1].strip() if lines else "nothing is said"
-    place = fatal[-1]
-    before = [line for line in lines[:place] if any(word in line for word in _CAUSES)]
-    after = [line for line in lines[place + 1 : place + 2] if "DETAIL:" in line or "HINT:" in line]
-    return "; ".join(_without_prefix(line) for line in [*before[-1:], lines[place], *after])
-
-
-def _without_prefix(line: str) -> str:
-    """A line of the log without time and pid, which are there as log_line_prefix says."""
-    for level in ("FATAL", "PANIC", "ERROR", "WARNING", "LOG", "DETAIL", "HINT"):
-        _, found, text = line.partition(f"{level}:  ")
-        if found:
-            return text.strip()
-    return line.strip()
 
 
 def _require_words(parameter: str, text: str) -> None:
