@@ -151,15 +151,24 @@ class Daemon(Agent, abstract=True):
             self._kill(everything)
 
     def tidy(self) -> None:
-        """Remove the pid files below /run that a killed or crashed main process has left."""
+        """Remove the pid files below /run that a killed or crashed main process has left.
+
+        One that stays, such as on a file system that is read-only by now, keeps none of the others.
+        """
         gone = self._recorded()[0]
         if gone is None:
             return
         from ocfkit.pidfiles import left_by  # where something is stopped
 
         for path in left_by(gone):
-            os.unlink(path)
-            self.log.info(f"removed {path}, which process {gone.pid} has left")
+            try:
+                os.unlink(path)
+            except FileNotFoundError:  # somebody else was faster
+                continue
+            except OSError as error:
+                self.log.warning(f"process {gone.pid} has left a file that stays: {told(error)}")
+            else:
+                self.log.info(f"removed {path}, which process {gone.pid} has left")
 
     @action
     def monitor(self) -> State:

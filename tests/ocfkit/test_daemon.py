@@ -731,6 +731,25 @@ class TestAStop:
         (pid,) = pids_in(file, 1)
         assert not is_alive(pid)
 
+    def test_removes_each_pid_file_that_is_left_and_names_one_that_stays(
+        self, service: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stays, gone, left = (tmp_path / f"{name}.pid" for name in ("stays", "gone", "left"))
+        stays.mkdir()  # which no unlink(2) removes
+        left.touch()
+
+        def left_by(_gone: process.Identity) -> list[str]:
+            return [str(stays), str(gone), str(left)]
+
+        monkeypatch.setattr("ocfkit.pidfiles.left_by", left_by)
+        service.start()
+        kill(pid_of(service))
+        outcome = service.stop()
+        assert outcome.code == 0
+        assert not left.exists()
+        assert f"has left a file that stays: Is a directory: {stays}" in outcome.log
+        assert str(gone) not in outcome.log
+
     def test_of_what_cannot_be_told_stops_nobody(self, service: Instance, napper: str) -> None:
         with by_hand(napper, "600") as one, by_hand(napper, "600") as other:
             outcome = service.stop(timeout=2)
