@@ -689,7 +689,9 @@ class Pgsql(Daemon):
             remove(which)
         except FileNotFoundError:
             return
-        except (ActionError, OSError) as error:
+        except OSError as error:
+            self.log.warning(f"{what} is left: {error.strerror}")
+        except ActionError as error:
             self.log.warning(f"{what} is left: {error}")
         else:
             self.log.info(f"removed {what}, which was left by a killed process")
