@@ -40,9 +40,10 @@ while True: signal.pause()'
 class OwnEngine:
     """The engine; started, killed and started again as the test likes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: str | None) -> None:
         """`folder` is empty, on a disk that overlays can lie on, and its name is short."""
         self._folder = folder
+        self._storage = storage
         self.where = f"unix://{folder}/socket"
         self._log = (folder / "log").open("wb")
         self._first = subprocess.Popen(
@@ -63,6 +64,7 @@ class OwnEngine:
             "exec-root": self._folder / "exec",
             "pidfile": self._folder / "pid",
             "host": self.where,
+            **({"storage-driver": self._storage} if self._storage else {}),
             "bridge": "none",
             "iptables": "false",
             "ip6tables": "false",
@@ -140,8 +142,11 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
-def engine() -> Generator[OwnEngine]:
-    """One in a folder of the project's cache; nothing of it is left afterwards."""
+def engine(storage: str | None = None) -> Generator[OwnEngine]:
+    """One in a folder of the project's cache; nothing of it is left afterwards.
+
+    `storage` names docker's driver for images; it chooses itself otherwise.
+    """
     place = roots.folder().parent / "own-engine"
     place.mkdir(parents=True, exist_ok=True)
     for old in place.iterdir():
@@ -151,7 +156,7 @@ def engine() -> Generator[OwnEngine]:
     held = os.open(folder, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     try:
-        with OwnEngine(folder) as made:
+        with OwnEngine(folder, storage) as made:
             yield made
     finally:
         os.close(held)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lsbcheck.sandbox.container import baggage, guest
-from lsbcheck.sandbox.container.backend import ContainerBackend
-from lsbcheck.sandbox.interface import Backend, SandboxLost
+from lsbcheck.sandbox.container.backend import ContainerBackend, ContainerSandbox
+from lsbcheck.sandbox.container.wish import Wish
+from lsbcheck.sandbox.interface import Backend, Sandbox, SandboxLost
+from tests.containers import images, own_engine
 from tests.containers.engines import Engine
 from tests.namespace import test_sandbox as everywhere
 
@@ -30,6 +34,37 @@ NOHUP = f"""if True:
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     os.execv(sys.argv[1], sys.argv[1:])
     """
+
+
+CHANGE = """
+import os
+def write(path): open(path, "a").write("x")
+def replace(path): write("/var/tmp/new"); os.rename("/var/tmp/new", path)
+def own(path): os.chown(path, 1, 1)
+def date_back(path): os.utime(path, (1, 1))
+def link(path): os.link(path, path + ".link")
+def move(path): os.rename(path, path + ".moved")
+def add(path): os.makedirs(path + ".d/deep"); write(path + ".d/deep/new")
+def mark(path): os.chmod(path, 0o600)
+def cut(path): os.truncate(path, 1)
+def look(path): open(path).read()
+done = {
+    "curses": write, "dbm": replace, "distutils": own, "html": date_back, "http": link,
+    "multiprocessing": move, "pydoc_data": add, "sqlite3": mark, "unittest": cut, "wsgiref": look,
+}
+for folder, do in done.items():
+    do(f"{os.path.dirname(os.__file__)}/{folder}/__init__.py")
+write(f"{os.path.dirname(os.__file__)}/curses/ascii.py")
+"""
+CHANGED = [
+    f"{os.path.dirname(os.__file__)}/{path}"
+    for path in (
+        *("curses/__init__.py", "curses/ascii.py", "dbm/__init__.py", "distutils/__init__.py"),
+        *("html/__init__.py", "http/__init__.py", "http/__init__.py.link"),
+        *("multiprocessing/__init__.py.moved", "pydoc_data/__init__.py.d/deep/new"),
+        *("sqlite3/__init__.py", "unittest/__init__.py"),
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +180,11 @@ class TestEnd:
             made.run(["sh", "-c", bomb], env={"PATH": "/bin"}, deadline=60)
 
 
+def change_files_of_the_image(made: Sandbox) -> None:
+    """Each in a folder of its own, below one that nobody has touched."""
+    assert everywhere.python(made, CHANGE) == ""
+
+
 class TestRootOfAnImage:
     """What a script may do to its root in a namespace sandbox, it may do in a container."""
 
@@ -156,6 +196,31 @@ class TestRootOfAnImage:
             assert (ran.code, ran.stderr) == (0, "")
             assert made.read_file(path) == b"x"
             assert made.changed_files() == [path]
+
+    def test_whatever_is_done_to_a_file_deep_in_the_image_is_seen(self, isolating: Backend) -> None:
+        with isolating.create() as made:
+            change_files_of_the_image(made)
+            assert made.changed_files() == CHANGED
+
+    def test_so_it_is_where_images_are_no_overlays(
+        self, small_root: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = ContainerSandbox.start
+
+        def start_later(made: ContainerSandbox) -> None:
+            """When the folders of its copy are so old that an overlay's would be the image's."""
+            time.sleep(1.5)
+            start(made)
+
+        monkeypatch.setattr(ContainerSandbox, "start", start_later)
+        with own_engine.engine("vfs") as engine:
+            engine.start()
+            with engine.client() as client:
+                image = images.of_folder(client, Path(small_root), "small:1")
+            wish, environ = Wish(engine="docker", image=image), {"DOCKER_HOST": engine.where}
+            with ContainerBackend(wish, environ) as backend, backend.create() as made:
+                change_files_of_the_image(made)
+                assert made.changed_files() == CHANGED
 
     def test_names_of_the_loopback_are_known_where_the_image_has_none(
         self, isolating: Backend

@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 import stat
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lsbcheck.sandbox import init, watch
@@ -40,6 +41,8 @@ _LOCKS = "/run/lock"
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the container's own
 _MOUNTED_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 _HIDDEN_SIGNALS = (32, 33)  # signal(3) of glibc refuses them; posix_spawn(3) may leave one ignored
+_SECOND = 1_000_000_000
+"""Nanoseconds, more than the clock of inodes is behind the other one."""
 _BY_DEFAULT = bytes(32)  # struct sigaction of the kernel: SIG_DFL is 0
 
 Json = Any  # what json.loads returns: written by the backend that started us
@@ -84,6 +87,8 @@ class GuestMachine(Machine):
 
     since = 0
     """Time of the last change that set-up has made, in nanoseconds, as files have it."""
+    image_until = 0
+    """See `_image_until`."""
     fixed: frozenset[str] = frozenset()
     """Files below /run and /tmp that were there at first: the engine's own mounts, the user's."""
 
@@ -102,7 +107,8 @@ class GuestMachine(Machine):
 
     def do_changed_files(self) -> list[str]:
         """Files of this root that are newer than our own beginning, and the private folders."""
-        return sorted({*super().do_changed_files(), *_changed_since(self.since)} - self.fixed)
+        changed = _changed_since(self.since, self.image_until)
+        return sorted({*super().do_changed_files(), *changed} - self.fixed)
 
     def _disk_is_full(self) -> bool:
         shared = os.statvfs(_SHARED_MEMORY)
@@ -129,6 +135,7 @@ def _wanted(link: Link) -> dict[str, list[str]]:
 
 def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
     notes: list[str] = []
+    image_until = _image_until()
     _forget_the_engine()
     _own_network()
     _own_files(notes)
@@ -156,6 +163,7 @@ def _make_ready(link: Link, wanted: dict[str, list[str]]) -> GuestMachine:
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     machine = GuestMachine(link, watch.Watcher(listener, password), root, [], notes)
     machine.since = since
+    machine.image_until = image_until
     machine.fixed = frozenset(Machine.do_changed_files(machine))
     return machine
 
@@ -268,20 +276,40 @@ def _now_as_files_have_it() -> int:
     return when
 
 
-def _changed_since(when: int) -> Iterator[str]:
-    """Files of the root file system itself whose inode has changed since; a walk of it all."""
+def _changed_since(when: int, image_until: int) -> Iterator[str]:
+    """Files of the root file system itself whose inode has changed since.
+
+    Folders whose inode is older than `image_until` are the image's, with all that is below them.
+    """
     here = os.lstat("/").st_dev
-    for path, folders, files in os.walk("/"):
-        for name in list(folders):
-            try:
-                one = os.lstat(os.path.join(path, name))
-            except OSError:  # gone while we looked
-                continue
-            if one.st_dev != here or stat.S_ISLNK(one.st_mode):
-                folders.remove(name)
-            if stat.S_ISLNK(one.st_mode):
-                files.append(name)
-        for name in files:
-            with contextlib.suppress(OSError):
-                if os.lstat(os.path.join(path, name)).st_ctime_ns > when:
-                    yield os.path.join(path, name)
+    folders = ["/"]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for each in entries:
+                try:
+                    one = each.stat(follow_symlinks=False)
+                except OSError:  # gone while we looked
+                    continue
+                if not stat.S_ISDIR(one.st_mode):
+                    if one.st_ctime_ns > when:
+                        yield each.path
+                elif one.st_dev == here and one.st_ctime_ns >= image_until:
+                    folders.append(each.path)
+
+
+def _image_until() -> int:
+    """The time before which nothing but the image can have changed a folder; 0 if none tells.
+
+    An overlay copies a folder up before anything below it is written, with the times that it had
+    but for that of its inode, which cannot be set (ovl_copy_up_flags of the kernel). Where every
+    file lies as it is, what is written into one does not touch the folders above it.
+    """
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as lines:
+        return time.time_ns() - _SECOND if _root_is_overlay(lines) else 0
+
+
+def _root_is_overlay(mountinfo: Iterable[str]) -> bool:
+    """Whether the topmost of what is mounted at / is one, by the kernel's own driver (proc(5))."""
+    mounts = [line.split(" - ") for line in mountinfo]
+    kinds = [kind for mount, kind in mounts if mount.split()[4] == "/"]
+    return bool(kinds) and kinds[-1].startswith("overlay ")
