@@ -205,6 +205,42 @@ def test_an_engine_that_refuses_limits_is_quoted_and_gets_none(
     assert note.startswith("not limited: the engine refuses limits (Minimum memory limit allowed")
 
 
+class TestAContainerThatSaysNothing:
+    @pytest.fixture(autouse=True)
+    def silence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """PID 1 waits for what it is sent first."""
+        monkeypatch.setattr(backend.ContainerSandbox, "_send", _nothing)
+        monkeypatch.setattr(backend, "_SET_UP", 1.0)
+
+    def test_may_be_too_slow(self, engine: Engine, small_image: str) -> None:
+        refusal = _refused_machine(engine, small_image)
+        assert "the container gave no answer in 1 s" in refusal.cause
+        assert "the engine's machine may be overloaded" in refusal.cure
+
+    def test_may_have_been_paused(
+        self, engine: Engine, small_image: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = backend.ContainerSandbox.start
+
+        def start_and_pause(self: backend.ContainerSandbox) -> None:
+            start(self)
+            (container,) = engine.containers(os.getpid())
+            engine.client.pause(container)
+
+        monkeypatch.setattr(backend.ContainerSandbox, "start", start_and_pause)
+        assert "somebody has paused it" in _refused_machine(engine, small_image).cure
+
+
+def _nothing(_self: object, _message: object) -> None: ...
+
+
+def _refused_machine(engine: Engine, image: str) -> SandboxUnavailable:
+    with engine.backend(image) as made, pytest.raises(SandboxUnavailable) as refusal:
+        made.create()
+    assert engine.left(os.getpid()) == []
+    return refusal.value
+
+
 def test_a_word_that_names_no_script_of_the_image_is_a_wrong_call(
     engine: Engine, small_image: str
 ) -> None:

@@ -36,6 +36,12 @@ _SHARE = 8
 """One sandbox may use one part in so many of the memory of the engine's machine."""
 _LEAST_SHARED_MEMORY = 1 << 20
 _CPU_SHARES = 256  # a quarter of what any other container gets
+_CURES = {
+    "paused": "somebody has paused it: leave the containers of a run alone, and start it again",
+    "running": "the engine's machine may be overloaded: start it again, with fewer --jobs",
+}
+"""By what the engine says of a container whose PID 1 says nothing."""
+_OTHERWISE = "an image with Python 3.11, and an engine that lets us have SYS_ADMIN, are needed"
 _STREAMS = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 _SAME_MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -99,12 +105,13 @@ class ContainerBackend:
         try:
             self.notes += [each for each in sandbox.wait_ready() if each not in self.notes]
         except SandboxLost as lost:
+            status = sandbox.state().get("Status", "")
             sandbox.destroy()
             if self._can:  # this one has died, others have not
                 raise
             raise SandboxUnavailable(
                 f"our own PID 1 did not start in the container: {lost}",
-                "an image with Python 3.11, and an engine that lets us have SYS_ADMIN, are needed",
+                _CURES.get(status, _OTHERWISE),
             ) from lost
         except BaseException:
             sandbox.destroy()
@@ -305,13 +312,19 @@ class ContainerSandbox(Front):
             leftovers.remove_container(self._client, self._name)
         self._client.close()
 
+    def state(self) -> Mapping[str, Json]:
+        """What the engine knows of it (Engine API, `State`); empty when it is removed already."""
+        about: dict[str, Json] = {}
+        with _engine_may_be_gone():
+            about = self._client.inspect_container(self._name)
+        return dict(about.get("State", {}))
+
     def _death(self) -> str:
         """Its own last words, or else what the engine still knows."""
         why = self._stream.complaint
         if not why:
-            with _engine_may_be_gone():
-                state: Json = self._client.inspect_container(self._name)["State"]
-                why = "it was out of memory" if state.get("OOMKilled") else state.get("Error") or ""
+            state = self.state()
+            why = "it was out of memory" if state.get("OOMKilled") else state.get("Error") or ""
         return f"{super()._death()}{': ' if why else ''}{why}"
 
 
