@@ -104,6 +104,27 @@ def test_a_package_that_nobody_has_is_told_in_the_managers_words(
     assert engine.left(said.pid) == []
 
 
+@pytest.mark.parametrize(
+    ("says", "quoted"),
+    [
+        ("echo no such package >&2; echo all is read", "no such package"),
+        ("echo no such package", "no such package"),
+        (":", "it said nothing"),
+    ],
+    ids=["an error before the rest", "no word of an error", "nothing"],
+)
+def test_of_what_a_manager_says_the_error_is_quoted(
+    engine: Engine, small_image: str, says: str, quoted: str
+) -> None:
+    manager = {"/usr/bin/pacman": (f"#!/bin/sh\n{says}\nexit 1\n".encode(), 0o755)}
+    with images.with_files(engine.client, small_image, manager) as image:
+        said = lsbcheck(
+            *(*engine.options, "--image", image, "--package", "lab", "lab"), environ=engine.environ
+        )
+    assert said.code == 4
+    assert f": it ended with 1: {quoted}\n" in said.err
+
+
 def test_an_image_without_a_package_manager_is_told_so(engine: Engine, small_image: str) -> None:
     said = lsbcheck(
         *(*engine.options, "--image", small_image, "--package", "lab", "lab"),

@@ -125,13 +125,20 @@ def _install(client: Client, container: str, wish: Wish) -> None:
             client.wait(container, timeout=_LOOK)
         state = client.inspect_container(container)["State"]
     if state["Running"] or state["ExitCode"]:
-        said = client.logs(container, tail=20).decode(errors="replace").strip().splitlines()
         how = "had not ended in time" if state["Running"] else f"ended with {state['ExitCode']}"
+        said = _last_line(client, container, stdout=False) or _last_line(client, container)
         raise SandboxUnavailable(
             f"{' '.join(wish.packages)} could not be installed into {wish.image}: it {how}: "
-            f"{said[-1] if said else 'it said nothing'}",
+            f"{said or 'it said nothing'}",
             "an image in which they are installed needs no --package",
         )
+
+
+def _last_line(client: Client, container: str, *, stdout: bool = True) -> str:
+    """Of what it said; of its errors alone, which an engine may log before what was said first."""
+    said: bytes = client.logs(container, stdout=stdout, tail=20)
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def _baggage(*, alike: bool) -> tuple[bytes, bool, str]:
