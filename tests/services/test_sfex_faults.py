@@ -61,8 +61,7 @@ rivals = pytest.mark.parametrize("challenging", RIVALS.values(), ids=RIVALS.keys
 
 def fenced(owner: Owner, deadline: int) -> float:
     """How many milliseconds after its deadline the node has ended."""
-    with punctual():
-        gone = owner.gone(deadline + SECOND)
+    gone = owner.gone(deadline + SECOND)
     assert gone, "it lives"
     late = gone - deadline
     assert 0 <= late <= IN_TIME, f"{late / MS:.1f} ms"
