@@ -224,5 +224,8 @@ class ImageBackend(Backend, Protocol):
     """Makes sandboxes that show an image, in which the scripts lie."""
 
     def find(self, words: Iterable[str]) -> dict[str, Script | str]:
-        """The scripts that words mean in there, patterns expanded; or the sentence why none."""
+        """The scripts that words mean in there, patterns expanded; or the sentence why none.
+
+        Raises SandboxUnavailable, also where the sandbox in which is looked for them is lost.
+        """
         ...

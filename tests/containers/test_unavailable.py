@@ -231,6 +231,24 @@ class TestAContainerThatSaysNothing:
         assert "somebody has paused it" in _refused_machine(engine, small_image).cure
 
 
+def test_a_container_that_dies_while_a_script_is_looked_for_is_no_sandbox(
+    engine: Engine, small_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expand = backend.ContainerSandbox.expand
+
+    def die_and_expand(self: backend.ContainerSandbox, pattern: str) -> list[str]:
+        (container,) = engine.containers(os.getpid())
+        engine.client.kill(container)
+        return expand(self, pattern)
+
+    monkeypatch.setattr(backend.ContainerSandbox, "expand", die_and_expand)
+    with engine.backend(small_image) as made, pytest.raises(SandboxUnavailable) as refusal:
+        made.find(["lab"])
+    assert refusal.value.cause.startswith("the scripts were looked for, and the container has died")
+    assert "start it again" in refusal.value.cure
+    assert engine.left(os.getpid()) == []
+
+
 def _nothing(_self: object, _message: object) -> None: ...
 
 

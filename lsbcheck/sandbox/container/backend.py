@@ -94,8 +94,14 @@ class ContainerBackend:
 
     def find(self, words: Iterable[str]) -> dict[str, Script | str]:
         """See `interface.ImageBackend`."""
-        with self.create() as sandbox:
-            return {one: sandbox.find(one) for word in words for one in sandbox.expand(word)}
+        try:
+            with self.create() as sandbox:
+                return {one: sandbox.find(one) for word in words for one in sandbox.expand(word)}
+        except SandboxLost as lost:
+            raise SandboxUnavailable(
+                f"the scripts were looked for, and {lost}",
+                "start it again; if that comes again, the engine's own log may tell more",
+            ) from lost
 
     def create(self, watch: Iterable[Watch] = (), visible: Iterable[str] = ()) -> ContainerSandbox:
         """A fresh machine; raises SandboxUnavailable. Nothing of this host is `visible`."""

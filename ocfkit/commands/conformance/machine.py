@@ -196,16 +196,24 @@ def _copied(file: str, path: str) -> tuple[str, bytes, int]:
 
 
 def require_agent(backend: Backend, agent: AgentFile, image: str) -> None:
-    """Raise WrongCallError if the image does not have this agent of its own."""
+    """Raise WrongCallError if the image does not have this agent of its own.
+
+    Raises SandboxUnavailable, also where the sandbox in which is looked for it is lost.
+    """
+    from lsbcheck.sandbox.interface import SandboxLost, SandboxUnavailable
+
     if agent.content is not None:  # it is carried in
         return
-    with backend.create() as sandbox:
-        try:
+    try:
+        with backend.create() as sandbox:
             sandbox.read_file(agent.path, 1)
-        except OSError as error:
-            raise WrongCallError(
-                f"{agent.shown_as}: {error.strerror} in {image}: {agent.path}"
-            ) from None
+    except OSError as error:
+        raise WrongCallError(
+            f"{agent.shown_as}: {error.strerror} in {image}: {agent.path}"
+        ) from None
+    except SandboxLost as lost:
+        cause = f"the agent was looked for, and {lost}"
+        raise SandboxUnavailable(cause, "start it again") from lost
 
 
 def shown(arguments: argparse.Namespace) -> MachineShown:
