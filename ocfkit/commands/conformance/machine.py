@@ -206,11 +206,12 @@ def require_agent(backend: Backend, agent: AgentFile, image: str) -> None:
         return
     try:
         with backend.create() as sandbox:
-            sandbox.read_file(agent.path, 1)
-    except OSError as error:
-        raise WrongCallError(
-            f"{agent.shown_as}: {error.strerror} in {image}: {agent.path}"
-        ) from None
+            try:
+                sandbox.read_file(agent.path, 1)
+            except OSError as error:
+                raise WrongCallError(
+                    f"{agent.shown_as}: {error.strerror} in {image}: {agent.path}"
+                ) from None
     except SandboxLost as lost:
         cause = f"the agent was looked for, and {lost}"
         raise SandboxUnavailable(cause, "start it again") from lost

@@ -6,9 +6,11 @@ import os
 from argparse import Namespace
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
+from lsbcheck.sandbox.interface import SandboxLost, SandboxUnavailable
 from ocfkit.commands.conformance import machine
 from tests.ocfkit.commands.test_check import refused, script
 
@@ -128,6 +130,15 @@ class TestADeviceOfAnotherCheck:
     def test_is_not_the_same_one_at_two_places(self, devices: tuple[str, str]) -> None:
         with machine.claimed(granted(devices[0], devices[0])):
             pass
+
+
+def test_an_agent_whose_container_dies_while_it_is_looked_for_has_no_sandbox() -> None:
+    backend = MagicMock()
+    backend.create.return_value.__enter__.return_value.read_file.side_effect = SandboxLost("gone")
+    backend.create.return_value.__exit__.return_value = False
+    agent = MagicMock(content=None)
+    with pytest.raises(SandboxUnavailable, match="the agent was looked for, and gone"):
+        machine.require_agent(backend, agent, "debian:12")
 
 
 class Untidy:
